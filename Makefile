@@ -1,0 +1,91 @@
+# Everything happens in .venv, which the first target that needs it makes: nothing but make and Python 3.11+ is asked for.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Processes for the tests: two are as fast as the tests' own servers let them be on a small machine.
+TEST_JOBS ?= 2
+# Anything more for pytest: make test ARGS="-k claim -x"
+ARGS ?=
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+
+# Two sets of requirements in the one environment: what runs the sidecar and its demo, and what develops it. Each is
+# installed once, and again when its file or the project's metadata changes.
+RUN := $(VENV)/.run
+DEV := $(VENV)/.dev
+
+.PHONY: help
+help: ## Show this list
+	@echo "Usage: make TARGET"
+	@echo
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12 | sed 's/^/  /'
+
+.PHONY: demo
+demo: $(RUN) ## Watch tokens flow: a Redis of its own, the sidecar and synthetic traffic, until Ctrl-C
+	@exec $(BIN)/rlb demo
+
+.PHONY: test
+test: $(DEV) ## Run the tests, on servers that they start themselves (ARGS="-k word" for some)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(ARGS)
+
+.PHONY: check
+check: $(DEV) ## Lint, format, types and who may import whom; changes nothing
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: fix
+fix: $(DEV) ## Format, and mend what the linter can
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.PHONY: bench
+bench: $(DEV) ## Measure against redis-py in the same run: a table, and a JSON file
+	@PYTHONPATH=. $(BIN)/python tests/bench/run.py $(ARGS)
+
+.PHONY: venv
+venv: $(DEV) ## Only make .venv, with all that development needs
+
+# Only the search path, a home for uv's cache and the certificates reach uv: settings of this machine stay out of the
+# files, and so does the address of any registry. run.txt follows dev.txt, so that one environment can hold both.
+COMPILE := env -i PATH="$$PATH" HOME="$$HOME" $${SSL_CERT_FILE:+SSL_CERT_FILE="$$SSL_CERT_FILE"} \
+  UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --no-config --no-sources --quiet --universal \
+  --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
+
+.PHONY: lock
+lock: $(DEV) ## Write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade for newer versions)
+	@$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt $(ARGS)
+	@$(COMPILE) --extra embedded --group build --constraints requirements/dev.txt --upgrade --output-file requirements/run.txt
+	@! grep -nE '://|index-url|find-links' requirements/*.txt || { echo "requirements/ names an address; it must not." >&2; exit 1; }
+
+.PHONY: clean
+clean: ## Remove .venv, caches and builds
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A shim may answer to a name and then fail, so each candidate is asked for its version.
+$(BIN)/python:
+	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3.14 python3; do \
+	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "Making $(VENV) with $$("$$python" --version)"; \
+	    exec "$$python" -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo "rlb needs Python 3.11 or newer, with its venv module (Debian: apt-get install python3-venv)." >&2; exit 1
+
+$(RUN): requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the sidecar needs"
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV): requirements/dev.txt $(RUN)
+	@echo "Installing what development needs"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
