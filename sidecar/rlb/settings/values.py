@@ -176,7 +176,14 @@ FileMode = Annotated[
     int,
     BeforeValidator(_parse_mode),
     PlainSerializer(lambda mode: format(mode, "04o"), when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": "^(0o?)?[0-7]{3}$"}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": "^(0o?)?[0-7]{3}$"},
+                {"type": "integer", "minimum": 0, "maximum": 511},
+            ]
+        }
+    ),
 ]
 KernelIds = Annotated[tuple[Annotated[int, Field(ge=0, le=2**32 - 2)], ...], BeforeValidator(_parse_list)]
 """User or group ids; the last of 32 bits means "none" to the kernel."""

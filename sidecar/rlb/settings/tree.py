@@ -1,6 +1,6 @@
 """The settings of a sidecar: one typed, frozen tree in which every field states its meaning, unit and bounds.
 
-`rlb.settings_source` fills the tree from a file, the environment and flags, and derives the documentation from it.
+`source` fills it, `description` derives the schema and the table of the documentation from it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from rlb.settings_types import (
+from rlb.settings.values import (
     FileMode,
     HostName,
     KernelIds,
@@ -22,25 +22,8 @@ from rlb.settings_types import (
     Password,
     RedisUrl,
     SocketPath,
-    client_socket_path,
     default_socket_path,
-    redact_url,
 )
-
-__all__ = [
-    "AppendSettings",
-    "GroupsSettings",
-    "LogSettings",
-    "MetricsSettings",
-    "RedisSettings",
-    "Settings",
-    "SocketSettings",
-    "StreamSettings",
-    "TailSettings",
-    "client_socket_path",
-    "default_socket_path",
-    "redact_url",
-]
 
 KIB = 1024
 MIB = 1024 * KIB
