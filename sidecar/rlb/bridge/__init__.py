@@ -1,0 +1,1 @@
+"""The use cases: append, tail, groups, dead letters, operations on streams."""

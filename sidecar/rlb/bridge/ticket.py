@@ -1,0 +1,107 @@
+"""Tickets: messages on their way into Redis, and the producers that sent them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rlb.domain.draft import Draft
+from rlb.domain.entry_id import EntryId
+from rlb.errors import ApiError
+
+OVERHEAD_BYTES = 512
+"""Memory that a waiting message costs beside its JSON."""
+
+
+class Producer:
+    """One producing connection: the unit that keeps order and that can lose a stream to another writer.
+
+    A failed write fails what follows it in the same generation: tokens are ordered, and a text with a hole is
+    worse than one that ends. `open` on a line begins anew.
+    """
+
+    __slots__ = ("fences", "lost", "open")
+
+    def __init__(self, *, fences: bool) -> None:
+        self.fences = fences
+        """Whether its generations are exclusive: another writer's claim ends them with `fenced`."""
+        self.open: set[str] = set()
+        """Keys of the streams in which it has a generation open."""
+        self.lost: dict[str, ApiError] = {}
+        """Keys of the streams whose generation has failed, and why."""
+
+    def begins(self, key: str) -> bool:
+        """Whether a message for `key` is the first of a generation."""
+        return key not in self.open and key not in self.lost
+
+    def begin(self, key: str) -> None:
+        """Open a generation."""
+        self.open.add(key)
+        self.lost.pop(key, None)
+
+    def end(self, key: str) -> None:
+        """Close a generation as completed."""
+        self.open.discard(key)
+
+    def lose(self, key: str, error: ApiError) -> None:
+        """Close a generation as failed; what is still sent to it is answered with `error`."""
+        if key in self.open:
+            self.open.discard(key)
+            self.lost[key] = error
+
+
+class Ticket:
+    """One message between its acceptance and its answer; `on_done` is called exactly once."""
+
+    __slots__ = (
+        "deadline_s",
+        "draft",
+        "duplicate",
+        "entry_id",
+        "error",
+        "followers",
+        "on_done",
+        "opens",
+        "producer",
+        "size",
+        "unsure",
+    )
+
+    def __init__(
+        self, draft: Draft, producer: Producer | None, deadline_s: float, on_done: Callable[[Ticket], None]
+    ) -> None:
+        self.draft = draft
+        self.producer = producer
+        """None for a message on its own, which keeps no order with others and claims again by itself."""
+        self.deadline_s = deadline_s
+        """Loop time after which the message is refused if it has not been sent."""
+        self.on_done = on_done
+        self.opens = False
+        """Begins a generation: takes the stream over from whoever has it."""
+        self.size = draft.size + OVERHEAD_BYTES
+        self.entry_id: EntryId | None = None
+        self.error: ApiError | None = None
+        self.duplicate = False
+        self.unsure = False
+        """Was sent and got no reply: it may stand in the stream."""
+        self.followers: list[Ticket] = []
+        """Later tickets with the same message id; they get this one's answer."""
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether another writer's claim refuses this message."""
+        return self.producer is not None and self.producer.fences and not self.opens
+
+    def succeed(self, entry_id: EntryId, *, duplicate: bool = False) -> None:
+        """Answer with the entry."""
+        self.entry_id = entry_id
+        self.duplicate = duplicate
+        self.on_done(self)
+        for follower in self.followers:
+            follower.succeed(entry_id, duplicate=True)
+
+    def fail(self, error: ApiError) -> None:
+        """Answer with a refusal."""
+        self.error = error
+        self.on_done(self)
+        for follower in self.followers:
+            follower.fail(error)

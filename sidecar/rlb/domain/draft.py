@@ -1,0 +1,241 @@
+"""Drafts: messages as producers send them, checked, and encoded up to the sequence that the append path assigns."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from dataclasses import dataclass
+from json import dumps
+from json.encoder import encode_basestring as _quoted
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from rlb.domain.message import Role
+from rlb.errors import ApiError, InvalidJsonError, InvalidMessageError
+
+Durability = Literal["written", "replicated", "fsynced"]
+MessageId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+FinishReason = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
+Ref = Annotated[str, Field(max_length=128)] | int
+TraceParent = Annotated[str, Field(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")]
+UnixMs = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class _Request(BaseModel):
+    """Strict on purpose: a misspelt field is an error to be told about, not something to drop in silence."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+class DraftMetadata(_Request):
+    """What an app may say of a message. `sequence` is accepted, as in the guide's type, and always reassigned."""
+
+    timestamp: UnixMs | None = None
+    sequence: int | None = None
+    is_complete: bool = False
+    model: Annotated[str, Field(max_length=256)] | None = None
+    temperature: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    max_tokens: int | None = None
+
+
+class TokenRequest(_Request):
+    """A produced token: the body of `POST /v1/tokens`, or one line of it.
+
+    `open` begins a generation anew on this connection; `complete` is a finish reason and ends it.
+    """
+
+    session_id: str
+    model_id: str
+    token: str = ""
+    metadata: DraftMetadata | None = None
+    role: Role = "assistant"
+    message_id: MessageId | None = None
+    ref: Ref | None = None
+    durability: Durability = "written"
+    open: bool = False
+    complete: FinishReason | None = None
+    traceparent: TraceParent | None = None
+    requested_at: UnixMs | None = None
+
+
+class CompleteRequest(_Request):
+    """The body of `POST /v1/streams/complete`."""
+
+    session_id: str
+    model_id: str
+    finish_reason: FinishReason = "stop"
+    message_id: MessageId | None = None
+    durability: Durability = "written"
+
+
+class DraftPayload(_Request):
+    """`payload` of a whole message."""
+
+    content: str
+    role: Role
+    finish_reason: FinishReason | None = None
+
+
+class WholeMessageMetadata(DraftMetadata):
+    """`metadata` of a whole message: members beyond the guide's are kept."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True)
+
+
+class MessageRequest(_Request):
+    """A whole StreamMessage: the body of `POST /v1/messages`, or one line of it. Its `id` is its message id."""
+
+    id: MessageId
+    session_id: str
+    model_id: str
+    token: str
+    metadata: WholeMessageMetadata
+    payload: DraftPayload
+    ref: Ref | None = None
+    durability: Durability = "written"
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """A message that lacks only its sequence: its JSON is `head`, the sequence's digits, `tail`."""
+
+    message_id: str
+    head: bytes
+    tail: bytes
+    complete: str | None
+    named: bool
+    """The app chose the message id, so it may come again and must be recognised."""
+    durability: Durability
+    traceparent: str | None
+
+    @property
+    def size(self) -> int:
+        """Bytes that the draft holds while it waits."""
+        return len(self.head) + len(self.tail)
+
+    def data(self, sequence: int) -> bytes:
+        """The whole JSON."""
+        return b"%b%d%b" % (self.head, sequence, self.tail)
+
+
+class _Fields(NamedTuple):
+    message_id: str
+    session_id: str
+    model_id: str
+    token: str
+    content: str
+    role: str
+    finish_reason: str | None
+    complete: bool
+
+
+# Unique in this process by the counter, among processes by the random part; drawn once, as a draw a token shows.
+_run_id = f"{int.from_bytes(os.urandom(6), 'big'):012x}"
+_counter = itertools.count(random.getrandbits(16))
+
+
+def new_message_id() -> str:
+    """A message id for a message whose app gave none."""
+    return f"{_run_id}-{next(_counter):x}"
+
+
+def draft_from_token(request: TokenRequest, now_ms: int) -> Draft:
+    """The draft of a produced token; `now_ms` is its timestamp unless the app gave one."""
+    metadata = request.metadata
+    complete = request.complete
+    if complete is None and metadata is not None and metadata.is_complete:
+        complete = "stop"
+    message_id = request.message_id or new_message_id()
+    head, tail = _encode(
+        _Fields(
+            message_id,
+            request.session_id,
+            request.model_id,
+            request.token,
+            request.token,
+            request.role,
+            complete,
+            complete is not None,
+        ),
+        metadata,
+        now_ms,
+    )
+    named = request.message_id is not None
+    return Draft(message_id, head, tail, complete, named, request.durability, request.traceparent)
+
+
+def draft_from_message(request: MessageRequest, now_ms: int) -> Draft:
+    """The draft of a whole message."""
+    metadata, payload = request.metadata, request.payload
+    complete = (payload.finish_reason or "stop") if metadata.is_complete else None
+    head, tail = _encode(
+        _Fields(
+            request.id,
+            request.session_id,
+            request.model_id,
+            request.token,
+            payload.content,
+            payload.role,
+            payload.finish_reason,
+            metadata.is_complete,
+        ),
+        metadata,
+        now_ms,
+    )
+    return Draft(request.id, head, tail, complete, True, request.durability, None)
+
+
+def draft_completion(request: CompleteRequest, now_ms: int) -> Draft:
+    """The empty last message by which markStreamComplete ends a generation."""
+    return draft_from_token(
+        TokenRequest.model_construct(
+            session_id=request.session_id,
+            model_id=request.model_id,
+            token="",
+            complete=request.finish_reason,
+            message_id=request.message_id,
+            durability=request.durability,
+        ),
+        now_ms,
+    )
+
+
+def _encode(fields: _Fields, metadata: DraftMetadata | None, now_ms: int) -> tuple[bytes, bytes]:
+    """The two halves of the JSON. `id` comes first: the claim script and other readers look for it there."""
+    timestamp = now_ms
+    model = fields.model_id
+    more = ""
+    if metadata is not None:
+        timestamp = metadata.timestamp if metadata.timestamp is not None else now_ms
+        model = metadata.model if metadata.model is not None else model
+        if metadata.temperature is not None:
+            more += f',"temperature":{metadata.temperature!r}'
+        if metadata.max_tokens is not None:
+            more += f',"maxTokens":{metadata.max_tokens}'
+        if metadata.model_extra:
+            more += f",{dumps(metadata.model_extra, ensure_ascii=False, separators=(',', ':'))[1:-1]}"
+    token = _quoted(fields.token)
+    content = token if fields.content is fields.token else _quoted(fields.content)
+    head = (
+        f'{{"id":{_quoted(fields.message_id)},"sessionId":{_quoted(fields.session_id)},'
+        f'"modelId":{_quoted(fields.model_id)},"token":{token},'
+        f'"metadata":{{"timestamp":{timestamp},"sequence":'
+    )
+    reason = f',"finishReason":{_quoted(fields.finish_reason)}' if fields.finish_reason is not None else ""
+    tail = (
+        f',"isComplete":{"true" if fields.complete else "false"},"model":{_quoted(model)}{more}}},'
+        f'"payload":{{"content":{content},"role":"{fields.role}"{reason}}}}}'
+    )
+    return head.encode(), tail.encode()
+
+
+def refusal(error: ValidationError) -> ApiError:
+    """The problem that a refused body or line gets: which field, what was expected, never the value."""
+    first: Any = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return InvalidJsonError(str(first["msg"]))
+    where = ".".join(str(part)[:64] for part in first["loc"]) or "body"
+    return InvalidMessageError(f"{where}: {first['msg']}")

@@ -1,0 +1,105 @@
+"""Opening a connection: redis-py dials, encrypts, authenticates and names it; the link takes the socket over.
+
+redis-py knows every way to reach a server (TCP, TLS, Unix socket, ACL users). Its own reading and retrying is not
+used: it costs several times more per command, and its retries duplicate entries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
+
+from rlb.errors import RlbError
+from rlb.settings import RedisSettings
+
+
+class ConnectError(RlbError):
+    """No connection. `retry_after_s` asks for a longer wait than the backoff's (wrong credentials)."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open connection. redis-py's object is held because it closes the socket when it is collected."""
+
+    transport: asyncio.Transport
+    dialled: Connection | UnixDomainSocketConnection
+
+
+async def open_connection(
+    settings: RedisSettings, name: str, attach: Callable[[asyncio.Transport], asyncio.Protocol]
+) -> Opened:
+    """Dial the configured server and hand its socket to the protocol that `attach` makes.
+
+    The password file is read at every attempt, so that a rotated secret is picked up.
+
+    Raises:
+        ConnectError: unreachable, refused, or not authenticated; without address userinfo or secrets in its text.
+    """
+    try:
+        dialled = _dialler(settings, name)
+        async with asyncio.timeout(settings.connect_timeout_s * 2):
+            await dialled.connect()
+    except AuthenticationError as error:
+        # One attempt, then a long wait: repeated wrong passwords lock accounts and flood logs.
+        raise ConnectError(f"authentication refused ({_first_word(error)})", settings.auth_retry_s) from None
+    except (RedisError, OSError, TimeoutError) as error:
+        raise ConnectError(f"cannot connect ({type(error).__name__})") from None
+    # redis-py has no public way to give a connection away; tests/redis_io/test_connect.py fails if this changes.
+    writer: asyncio.StreamWriter = dialled._writer  # type: ignore[assignment]  # noqa: SLF001
+    transport: Any = writer.transport
+    transport.set_protocol(attach(transport))
+    return Opened(transport, dialled)
+
+
+def _dialler(settings: RedisSettings, name: str) -> Connection | UnixDomainSocketConnection:
+    options: dict[str, Any] = dict(parse_url(settings.url or ""))
+    kind = options.pop("connection_class", Connection)
+    if settings.username is not None:
+        options["username"] = settings.username
+    password = _password(settings)
+    if password is not None:
+        options["password"] = password
+    if issubclass(kind, SSLConnection):
+        options |= {
+            "ssl_ca_certs": _text(settings.tls_ca_file),
+            "ssl_certfile": _text(settings.tls_cert_file),
+            "ssl_keyfile": _text(settings.tls_key_file),
+        }
+    dialled: Connection | UnixDomainSocketConnection = kind(
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+        client_name=f"rlb:{name}",
+        socket_connect_timeout=settings.connect_timeout_s,
+        socket_timeout=settings.connect_timeout_s,
+        **options,
+    )
+    return dialled
+
+
+def _password(settings: RedisSettings) -> str | None:
+    if settings.password_file is not None:
+        try:
+            return settings.password_file.read_text().strip()
+        except OSError as error:
+            raise ConnectError(f"cannot read the password file ({type(error).__name__})", 5.0) from None
+    return settings.password.get_secret_value() if settings.password is not None else None
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path is not None else None
+
+
+def _first_word(error: Exception) -> str:
+    return str(error).partition(" ")[0][:32]

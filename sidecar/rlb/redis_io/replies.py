@@ -1,0 +1,79 @@
+"""Error replies of Redis, told apart by what they say of the command: was it applied, and may it be sent again?"""
+
+from __future__ import annotations
+
+from rlb.errors import (
+    ApiError,
+    GroupNotFoundError,
+    InternalError,
+    InvalidIdError,
+    RedisOutOfMemoryError,
+    RedisReadOnlyError,
+    RedisUnavailableError,
+    RlbError,
+    StreamGoneError,
+    UnsupportedByServerError,
+    WrongTypeError,
+)
+
+
+class ReplyError(RlbError):
+    """An error reply. Its text may quote arguments, so it is matched here and never shown to an app."""
+
+    @property
+    def prefix(self) -> str:
+        """The first word, by which Redis names the kind: `WRONGTYPE`, `OOM`, `ERR`."""
+        return str(self).partition(" ")[0]
+
+
+class ConnectionLostError(RlbError):
+    """The connection broke before the reply came: the command may or may not have been applied."""
+
+
+_REFUSED_FOR_NOW = frozenset(
+    ("LOADING", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "MISCONF", "READONLY", "OOM", "NOSCRIPT")
+)
+_READ_ONLY = frozenset(("READONLY", "MISCONF", "NOREPLICAS"))
+_DENIED = frozenset(("NOPERM", "NOAUTH", "WRONGPASS"))
+
+
+def is_refused_for_now(error: Exception) -> bool:
+    """Whether the command was not applied and the same command may be, once Redis has recovered."""
+    return isinstance(error, ReplyError) and error.prefix in _REFUSED_FOR_NOW
+
+
+def is_id_too_small(error: Exception) -> bool:
+    """Whether an XADD was refused because the stream already holds this id or a later one."""
+    return "equal or smaller" in str(error)
+
+
+def is_no_key(error: ReplyError) -> bool:
+    """Whether an XINFO or XGROUP found no stream at the key."""
+    text = str(error)
+    return "no such key" in text or "requires the key to exist" in text
+
+
+def api_error(error: ReplyError | ConnectionLostError, what: str) -> ApiError:
+    """The answer to the app for a reply that ends its call. `what` names the operation and key, not payload."""
+    if isinstance(error, ConnectionLostError):
+        return RedisUnavailableError(f"{what}: the connection to Redis broke before its reply came")
+    prefix, text = error.prefix, str(error)
+    if prefix == "WRONGTYPE":
+        return WrongTypeError(f"{what}: the key holds something other than a stream")
+    if prefix == "NOGROUP":
+        return GroupNotFoundError(f"{what}: no such consumer group")
+    if prefix == "UNBLOCKED" or is_no_key(error):
+        return StreamGoneError(f"{what}: the stream is gone")
+    if prefix == "OOM":
+        return RedisOutOfMemoryError(f"{what}: Redis is at maxmemory")
+    if prefix in _READ_ONLY:
+        return RedisReadOnlyError(f"{what}: Redis answered {prefix}")
+    if prefix in _REFUSED_FOR_NOW:
+        return RedisUnavailableError(f"{what}: Redis answered {prefix}")
+    if prefix in _DENIED:
+        return RedisUnavailableError(f"{what}: Redis denies it to this user ({prefix}); check the ACL")
+    if "Invalid stream ID" in text:
+        return InvalidIdError(f"{what}: not an entry id")
+    if "unknown command" in text or "unknown subcommand" in text or "syntax error" in text.lower():
+        return UnsupportedByServerError(f"{what}: this Redis version does not have it")
+    return InternalError(f"{what}: Redis answered {prefix}")

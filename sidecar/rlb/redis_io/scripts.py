@@ -1,0 +1,169 @@
+"""The Lua scripts: the few steps that must be one step for Redis.
+
+Each is sent by its digest; a server that does not know it (restart, SCRIPT FLUSH, fail-over) answers NOSCRIPT, which
+applied nothing, and gets the text once. Every key is declared and every value is an argument. XADD is always the
+first write, so that a Redis at maxmemory refuses the script as a whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import hiredis
+
+Arg = bytes | str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script's text and its digest."""
+
+    text: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest())
+
+    def by_digest(self, keys: tuple[Arg, ...], args: tuple[Arg, ...]) -> bytes:
+        """The command that runs the script where the server knows it."""
+        return hiredis.pack_command((b"EVALSHA", self.sha, len(keys), *keys, *args))
+
+    def by_text(self, keys: tuple[Arg, ...], args: tuple[Arg, ...]) -> bytes:
+        """The command that teaches the server the script and runs it."""
+        return hiredis.pack_command((b"EVAL", self.text, len(keys), *keys, *args))
+
+
+CLAIM = Script(
+    """
+-- Append one message to a stream as its new writer, unless the stream already holds the message.
+-- KEYS  1 stream  2 its configuration (a hash that may be absent)
+-- ARGV  1 last id the caller knows of  2 '1' to refuse if the stream has moved past it  3 how many newer entries to
+--       look at  4 message id  5 lowest sequence to give  6 MAXLEN  7 retention, ms  8 message JSON before the
+--       sequence  9 and after it  10.. further fields
+-- Gives {verdict, entry id, last id before, MAXLEN, retention, {message id, entry id, ...} of newer entries, newest first}
+--   'appended'  entry id is the new entry's
+--   'present'   the message was there, as entry id; nothing was written
+--   'moved'     the stream is past what the caller knows; nothing was written
+local key, known, strict, window = KEYS[1], ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
+
+local function pair(id)
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(ms), tonumber(seq)
+end
+
+local function field(entry, name)
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] == name then return entry[2][i + 1] end
+  end
+end
+
+local function message(entry)
+  local data = entry and entry[2] and field(entry, 'data')
+  if not data then return nil end
+  local ok, decoded = pcall(cjson.decode, data)
+  return ok and type(decoded) == 'table' and decoded or nil
+end
+
+local last, last_entry = '0-0', nil
+local info = redis.pcall('XINFO', 'STREAM', key)
+if info.err then
+  if not string.find(info.err, 'no such key', 1, true) then return info end
+else
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then last = info[i + 1] end
+    if info[i] == 'last-entry' then last_entry = info[i + 1] end
+  end
+end
+
+local config = redis.call('HMGET', KEYS[2], 'maxLength', 'retentionMs')
+local max_length, retention = tonumber(config[1] or ARGV[6]), tonumber(config[2] or ARGV[7])
+
+local newer, present = {}, nil
+if last ~= known then
+  local entries = redis.call('XREVRANGE', key, '+', '(' .. known, 'COUNT', window + 1)
+  for _, entry in ipairs(entries) do
+    local decoded = message(entry)
+    if decoded and type(decoded.id) == 'string' then
+      newer[#newer + 1] = decoded.id
+      newer[#newer + 1] = entry[1]
+      if decoded.id == ARGV[4] then present = entry[1] end
+    else
+      newer[#newer + 1] = ''
+      newer[#newer + 1] = entry[1]
+    end
+  end
+  if strict or (#entries > window and not present) then
+    return {'moved', '', last, max_length, retention, newer}
+  end
+  if present then return {'present', present, last, max_length, retention, newer} end
+end
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local last_ms, last_seq = pair(last)
+local seq = math.max(last_seq, tonumber(ARGV[5]) - 1)
+-- A writer that numbers its messages but not its ids (XADD *) still moves the count forward, never back.
+local decoded = message(last_entry)
+local counted = decoded and type(decoded.metadata) == 'table' and decoded.metadata.sequence
+if type(counted) == 'number' and counted > seq and counted < 9007199254740991 then seq = math.floor(counted) end
+seq = seq + 1
+
+local id = string.format('%.0f-%.0f', math.max(now, last_ms + 1), seq)
+local command = {'XADD', key}
+if max_length > 0 then
+  command[3], command[4], command[5] = 'MAXLEN', '~', max_length
+end
+command[#command + 1] = id
+command[#command + 1] = 'data'
+command[#command + 1] = ARGV[8] .. string.format('%.0f', seq) .. ARGV[9]
+for i = 10, #ARGV do command[#command + 1] = ARGV[i] end
+local added = redis.pcall(unpack(command))
+if type(added) == 'table' and added.err then return added end
+if retention > 0 then
+  redis.call('XTRIM', key, 'MINID', '~', string.format('%.0f', now - retention))
+  redis.call('PEXPIRE', key, retention)
+  if config[1] or config[2] then redis.call('PEXPIRE', KEYS[2], retention) end
+end
+return {'appended', id, last, max_length, retention, newer}
+"""
+)
+
+
+CREATE_GROUP = Script(
+    """
+-- Create a consumer group whose lag the server knows from the start.
+-- KEYS  1 stream    ARGV  1 group  2 start ('0', '$' or an entry id)  3 most entries to count  4 '1' if ENTRIESREAD is known
+-- Gives 1 if it was created, 0 if it was there.
+local added, length, last = 0, 0, '0-0'
+local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
+if info.err then
+  if not string.find(info.err, 'no such key', 1, true) then return info end
+else
+  for i = 1, #info, 2 do
+    if info[i] == 'entries-added' then added = info[i + 1] end
+    if info[i] == 'length' then length = info[i + 1] end
+    if info[i] == 'last-generated-id' then last = info[i + 1] end
+  end
+end
+local start, read = ARGV[2], nil
+if start == '$' then
+  start, read = last, added
+elseif start == '0' or start == '0-0' then
+  read = added - length
+else
+  local rest = redis.call('XRANGE', KEYS[1], '(' .. start, '+', 'COUNT', tonumber(ARGV[3]) + 1)
+  if #rest <= tonumber(ARGV[3]) then read = added - #rest end
+end
+local command = {'XGROUP', 'CREATE', KEYS[1], ARGV[1], start, 'MKSTREAM'}
+if read and ARGV[4] == '1' then
+  command[7], command[8] = 'ENTRIESREAD', string.format('%.0f', read)
+end
+local made = redis.pcall(unpack(command))
+if type(made) == 'table' and made.err then
+  if string.find(made.err, 'BUSYGROUP', 1, true) then return 0 end
+  return made
+end
+return 1
+"""
+)
