@@ -43,7 +43,7 @@ class ServerKind:
 def _wheel_file(package: str, inside: str) -> Path:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise UnavailableError(f"the wheel with {package} is not installed")
+        raise UnavailableError(f"{package} has no wheel for this Python and machine")
     return Path(spec.origin).parent / inside
 
 
