@@ -107,24 +107,26 @@ def check_socket_path(path: Path) -> Path:
 def check_redis_url(url: str) -> str:
     """The URL, if this version can connect to what it names."""
     url = url.strip()
+    if url.startswith(("redis+sentinel://", "redis+cluster://")):
+        raise ValueError(f"{_REDIS_URL}; {url.partition('://')[0]}:// is not supported by this version")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         raise ValueError(_REDIS_URL) from None
-    if parts.scheme in ("redis+sentinel", "redis+cluster"):
-        raise ValueError(f"{_REDIS_URL}; {parts.scheme}:// is not supported by this version")
     if parts.scheme == "unix":
         is_good = not parts.hostname and parts.path and re.fullmatch(rf"(db={_DATABASE})?", parts.query)
     else:
         is_good = (
             parts.scheme in ("redis", "rediss")
-            and bool(parts.hostname)
+            and re.fullmatch(r"[\w.:-]+", parts.hostname or "")
             and port != 0
             and not parts.query
             and re.fullmatch(rf"(/({_DATABASE})?)?", parts.path)
         )
-    if not is_good or parts.fragment or not url.isprintable() or " " in url:
+    # urlsplit drops line breaks and takes schemes in capitals; what it was given is what redis-py gets.
+    is_plain = url.startswith(f"{parts.scheme}://") and url.isprintable() and " " not in url
+    if not is_good or not is_plain or parts.fragment:
         raise ValueError(_REDIS_URL)
     return url
 
