@@ -7,7 +7,7 @@ from typing import Any
 
 from rlb.domain.draft import Draft
 from rlb.domain.entry_id import EntryId, parse_entry_id
-from rlb.redis_io.scripts import Arg
+from rlb.redis_io.command import Arg
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import hiredis
-
 from rlb.bridge.claim import ClaimReply, Limits, claim_arguments, further_fields, parse_claim_reply
 from rlb.bridge.recent import RecentMessages
 from rlb.bridge.ticket import Producer, Ticket
@@ -32,6 +30,7 @@ from rlb.domain.entry_id import ZERO, EntryId
 from rlb.domain.keys import Keys
 from rlb.domain.stream_key import StreamKey
 from rlb.errors import ApiError, FencedError, OverloadedError, RedisUnavailableError
+from rlb.redis_io.command import Arg, encode
 from rlb.redis_io.link import Link
 from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error, is_id_too_small, is_refused_for_now
 from rlb.redis_io.scan import message_ids
@@ -185,7 +184,7 @@ class StreamWriter:
         data = ticket.draft.data(entry_id.seq)
         more = further_fields(ticket.draft)
         bound = (b"MAXLEN", b"~", self._limits.max_length) if self._limits.max_length else ()
-        command = hiredis.pack_command((b"XADD", self._key, *bound, entry_id.wire, b"data", data, *more))
+        command = encode(b"XADD", self._key, *bound, entry_id.wire, b"data", data, *more)
         self._link.send(command, self._on_added)
         self._next = entry_id
         self._queue.popleft()
@@ -211,7 +210,7 @@ class StreamWriter:
         )
         self._state = _State.CLAIMING
 
-    def _send_claim(self, arguments: tuple[bytes | str | int, ...], *, by_text: bool = False) -> None:
+    def _send_claim(self, arguments: tuple[Arg, ...], *, by_text: bool = False) -> None:
         keys = (self._key, self._config_key)
         command = CLAIM.by_text(keys, arguments) if by_text else CLAIM.by_digest(keys, arguments)
 
@@ -427,7 +426,7 @@ class StreamWriter:
     def _touch_index(self, entry_id: EntryId) -> None:
         """Note the stream's activity; the index lives apart from the stream, so this is not part of the claim."""
         key = self._rules.keys.index
-        command = hiredis.pack_command((b"ZADD", key, entry_id.ms, self._key))
+        command = encode(b"ZADD", key, entry_id.ms, self._key)
         if self._link.is_up:
             self._link.send(command, lambda _: None)
 

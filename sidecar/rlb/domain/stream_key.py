@@ -18,6 +18,7 @@ Neither may hold a brace: in Redis Cluster `{tag}` would choose the slot, and th
 
 _SESSION_ID = re.compile(SESSION_ID_PATTERN.removesuffix("$"), re.ASCII)
 _MODEL_ID = re.compile(MODEL_ID_PATTERN.removesuffix("$"), re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9_.@=+~:/-]{1,128}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,9 @@ def stream_key(prefix: str, session_id: str, model_id: str) -> StreamKey:
         InvalidMessageError: when either breaks its length or character rule.
     """
     if _SESSION_ID.fullmatch(session_id) is None:
-        raise InvalidMessageError(f"sessionId: expected 1 to 128 characters of A-Z a-z 0-9 _ . @ = + ~ - {_shown(session_id)}")
+        raise _refused("sessionId", "1 to 128 characters of A-Z a-z 0-9 _ . @ = + ~ -", session_id)
     if _MODEL_ID.fullmatch(model_id) is None:
-        raise InvalidMessageError(f"modelId: expected 1 to 256 characters of A-Z a-z 0-9 _ . @ = + ~ : / - {_shown(model_id)}")
+        raise _refused("modelId", "1 to 256 characters of A-Z a-z 0-9 _ . @ = + ~ : / -", model_id)
     return StreamKey(session_id, model_id, f"{prefix}:{session_id}:{model_id}")
 
 
@@ -58,6 +59,17 @@ def parse_stream_key(prefix: str, key: str) -> StreamKey | None:
     return StreamKey(session_id, model_id, key)
 
 
-def _shown(text: str) -> str:
-    """What may be said of a refused id: its length, not its characters (a prompt may have slipped in)."""
-    return f"(got {len(text)} characters)"
+def checked_name(field: str, name: str) -> str:
+    """The name of a group or consumer.
+
+    Raises:
+        InvalidMessageError: when it breaks the length or character rule.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise _refused(field, "1 to 128 characters of A-Z a-z 0-9 _ . @ = + ~ : / -", name)
+    return name
+
+
+def _refused(field: str, expected: str, text: str) -> InvalidMessageError:
+    """A refused id is told by its length, not by its characters: a prompt may have slipped in."""
+    return InvalidMessageError(f"{field}: expected {expected} (got {len(text)} characters)")

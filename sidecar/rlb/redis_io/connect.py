@@ -50,15 +50,19 @@ async def open_connection(
     try:
         dialled = _dialler(settings, name)
         async with asyncio.timeout(settings.connect_timeout_s * 2):
-            await dialled.connect()
+            await dialled.connect()  # type: ignore[no-untyped-call]
     except AuthenticationError as error:
         # One attempt, then a long wait: repeated wrong passwords lock accounts and flood logs.
         raise ConnectError(f"authentication refused ({_first_word(error)})", settings.auth_retry_s) from None
-    except (RedisError, OSError, TimeoutError) as error:
+    except (RedisError, OSError, TimeoutError, RuntimeError) as error:
+        # RuntimeError: uvloop's word for a socket that was reset between two steps of the handshake.
         raise ConnectError(f"cannot connect ({type(error).__name__})") from None
     # redis-py has no public way to give a connection away; tests/redis_io/test_connect.py fails if this changes.
+    reader: asyncio.StreamReader = dialled._reader  # type: ignore[assignment]  # noqa: SLF001
     writer: asyncio.StreamWriter = dialled._writer  # type: ignore[assignment]  # noqa: SLF001
     transport: Any = writer.transport
+    if transport.is_closing() or reader.at_eof():
+        raise ConnectError("connection closed during the handshake")
     transport.set_protocol(attach(transport))
     return Opened(transport, dialled)
 

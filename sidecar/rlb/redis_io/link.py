@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import hiredis
-
 from rlb.errors import OverloadedError, RedisUnavailableError
 from rlb.redis_io.backoff import Backoff
+from rlb.redis_io.command import Arg, encode
 from rlb.redis_io.connect import ConnectError, Opened
 from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error
 from rlb.redis_io.wire import OnReply, Wire
 
 _log = logging.getLogger("rlb.link")
 
-Arg = bytes | str | int | float
 Opener = Callable[[Callable[[asyncio.Transport], asyncio.Protocol]], Awaitable[Opened]]
 
 
@@ -113,7 +111,7 @@ class Link:
         """
         return (await self.batch([args], what=what))[0]
 
-    async def batch(self, commands: list[tuple[Arg, ...]], *, what: str = "call") -> list[Any]:
+    async def batch(self, commands: Sequence[tuple[Arg, ...]], *, what: str = "call") -> list[Any]:
         """Send commands together and give their replies, the first error reply raised.
 
         Cancelling the caller does not withdraw what was sent.
@@ -126,7 +124,7 @@ class Link:
                 raise api_error(reply, what)
         return replies
 
-    async def batch_raw(self, commands: list[tuple[Arg, ...]]) -> list[Any]:
+    async def batch_raw(self, commands: Sequence[tuple[Arg, ...]]) -> list[Any]:
         """Send commands together and give their replies, errors and `ConnectionLostError` among them."""
         await self.ready()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -138,7 +136,7 @@ class Link:
                 done.set_result(None)
 
         for command in commands:
-            self.send(hiredis.pack_command(command), collect)
+            self.send(encode(*command), collect)
         await done
         return replies
 
@@ -193,7 +191,7 @@ class Link:
             except TimeoutError:
                 quiet_s = loop.time() - wire.last_progress_s
                 if not wire.awaiting and quiet_s > ping_s:
-                    wire.send(hiredis.pack_command((b"PING",)), lambda _: None)
+                    wire.send(encode(b"PING"), lambda _: None)
                 elif wire.awaiting and quiet_s > timeout_s:
                     # A stalled loop looks like a silent Redis: let what has arrived be read before judging.
                     await asyncio.sleep(0.02)

@@ -10,9 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-import hiredis
-
-Arg = bytes | str | int
+from rlb.redis_io.command import Arg, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +25,11 @@ class Script:
 
     def by_digest(self, keys: tuple[Arg, ...], args: tuple[Arg, ...]) -> bytes:
         """The command that runs the script where the server knows it."""
-        return hiredis.pack_command((b"EVALSHA", self.sha, len(keys), *keys, *args))
+        return encode(b"EVALSHA", self.sha, len(keys), *keys, *args)
 
     def by_text(self, keys: tuple[Arg, ...], args: tuple[Arg, ...]) -> bytes:
         """The command that teaches the server the script and runs it."""
-        return hiredis.pack_command((b"EVAL", self.text, len(keys), *keys, *args))
+        return encode(b"EVAL", self.text, len(keys), *keys, *args)
 
 
 CLAIM = Script(
@@ -41,7 +39,8 @@ CLAIM = Script(
 -- ARGV  1 last id the caller knows of  2 '1' to refuse if the stream has moved past it  3 how many newer entries to
 --       look at  4 message id  5 lowest sequence to give  6 MAXLEN  7 retention, ms  8 message JSON before the
 --       sequence  9 and after it  10.. further fields
--- Gives {verdict, entry id, last id before, MAXLEN, retention, {message id, entry id, ...} of newer entries, newest first}
+-- Gives {verdict, entry id, last id before, MAXLEN, retention, {message id, entry id, ...} of newer entries}, the
+-- newest first
 --   'appended'  entry id is the new entry's
 --   'present'   the message was there, as entry id; nothing was written
 --   'moved'     the stream is past what the caller knows; nothing was written
@@ -133,8 +132,10 @@ return {'appended', id, last, max_length, retention, newer}
 CREATE_GROUP = Script(
     """
 -- Create a consumer group whose lag the server knows from the start.
--- KEYS  1 stream    ARGV  1 group  2 start ('0', '$' or an entry id)  3 most entries to count  4 '1' if ENTRIESREAD is known
--- Gives 1 if it was created, 0 if it was there.
+-- KEYS  1 stream
+-- ARGV  1 group  2 start ('0', '$' or an entry id)  3 most entries to count  4 '1' if the server knows ENTRIESREAD
+--       5 '1' to make the stream if there is none
+-- Gives 1 if the group was created, 0 if it was there.
 local added, length, last = 0, 0, '0-0'
 local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
 if info.err then
@@ -155,9 +156,11 @@ else
   local rest = redis.call('XRANGE', KEYS[1], '(' .. start, '+', 'COUNT', tonumber(ARGV[3]) + 1)
   if #rest <= tonumber(ARGV[3]) then read = added - #rest end
 end
-local command = {'XGROUP', 'CREATE', KEYS[1], ARGV[1], start, 'MKSTREAM'}
+local command = {'XGROUP', 'CREATE', KEYS[1], ARGV[1], start}
+if ARGV[5] == '1' then command[#command + 1] = 'MKSTREAM' end
 if read and ARGV[4] == '1' then
-  command[7], command[8] = 'ENTRIESREAD', string.format('%.0f', read)
+  command[#command + 1] = 'ENTRIESREAD'
+  command[#command + 1] = string.format('%.0f', read)
 end
 local made = redis.pcall(unpack(command))
 if type(made) == 'table' and made.err then

@@ -29,6 +29,7 @@ class Wire(asyncio.Protocol):
         self._reader = hiredis.Reader(replyError=ReplyError, protocolError=ReplyError)
         self._out: list[bytes] = []
         self._awaiting: deque[tuple[OnReply, int]] = deque()
+        self._is_closed = False
         self.in_flight_bytes = 0
         """Bytes of commands that have no reply yet."""
         self.last_progress_s = self._loop.time()
@@ -70,6 +71,9 @@ class Wire(asyncio.Protocol):
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._out.clear()
         # Detach first: whoever is told may want to send at once, and must find the link down.
         self._on_lost(exc)
@@ -82,3 +86,5 @@ class Wire(asyncio.Protocol):
     def abort(self) -> None:
         """Drop the connection at once; every command without a reply gets `ConnectionLostError`."""
         self._transport.abort()
+        # A transport tells its loss once, perhaps before this protocol took it over: do not depend on it.
+        self._loop.call_soon(self.connection_lost, None)

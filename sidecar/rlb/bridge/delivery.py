@@ -1,0 +1,26 @@
+"""Deliveries: entries that a group has handed to one of its consumers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rlb.domain.entry import Entry
+from rlb.domain.stream_key import StreamKey
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One entry, handed out for the `count`-th time; it stays pending until it is acknowledged."""
+
+    stream: StreamKey
+    entry: Entry
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Who reads: one consumer of one group on one stream."""
+
+    stream: StreamKey
+    group: str
+    consumer: str

@@ -1,0 +1,171 @@
+"""Reading for one consumer of a group, so that nothing is stranded.
+
+What Redis hands out belongs to the consumer from that moment, whether or not the reply arrives. So a read is never
+cancelled half-way: if the app has gone, its entries wait for the consumer's next read. And after a reply was lost,
+the next read first asks for the consumer's own pending entries behind the last one that it is known to have had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlb.bridge.dead_letters import DeadLetters
+from rlb.bridge.delivery import Delivery, Reading
+from rlb.domain.entry_id import ZERO, EntryId
+from rlb.errors import ApiError
+from rlb.redis_io import xinfo
+from rlb.redis_io.link import Link
+from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error
+
+SWEEP_COUNT = 100
+"""Idle pending entries looked at in one sweep."""
+
+
+@dataclass(slots=True)
+class GroupRules:
+    """How a group treats what is not acknowledged."""
+
+    max_deliveries: int
+    claim_idle_ms: int
+    dead_letters: DeadLetters
+    reasons: dict[tuple[str, str, EntryId], str] = field(default_factory=dict)
+    """Why entries were last refused, for the dead letters; at most `MAX_REASONS`."""
+
+    @property
+    def sweep_s(self) -> float:
+        """How often idle pending entries are looked for."""
+        return min(30.0, max(0.05, self.claim_idle_ms / 2000))
+
+
+class GroupReader:
+    """One consumer's reads on one stream; calls follow one another."""
+
+    def __init__(self, reading: Reading, link: Link, rules: GroupRules) -> None:
+        self.reading = reading
+        self.high = ZERO
+        """The highest new entry that this consumer was handed here."""
+        self.last_used_s = 0.0
+        self._link = link
+        self._rules = rules
+        self._loop = asyncio.get_running_loop()
+        self._lock = asyncio.Lock()
+        self._returned: deque[Delivery] = deque()
+        # A consumer that comes back finds what it left: its pending entries, from the start.
+        self._replay_from: EntryId | None = ZERO
+        self._next_sweep_s = self._loop.time() + rules.sweep_s
+
+    def sweep_soon(self) -> None:
+        """Look for entries to claim at the next fetch."""
+        self._next_sweep_s = 0.0
+
+    @property
+    def sweep_in_s(self) -> float:
+        """Seconds until the next look for entries to claim."""
+        return max(0.0, self._next_sweep_s - self._loop.time())
+
+    def give_back(self, deliveries: Iterable[Delivery]) -> None:
+        """Take back what could not be handed over; the next fetch gives it out first."""
+        self._returned.extendleft(reversed(list(deliveries)))
+
+    async def fetch(self, count: int) -> list[Delivery]:
+        """Up to `count` deliveries that are there now.
+
+        Raises:
+            ApiError: the group or stream is gone, or Redis did not answer.
+        """
+        self.last_used_s = self._loop.time()
+        fetching = asyncio.ensure_future(self._fetch(count))
+        try:
+            return await asyncio.shield(fetching)
+        except asyncio.CancelledError:
+            fetching.add_done_callback(self._keep)
+            raise
+
+    def _keep(self, fetching: asyncio.Future[list[Delivery]]) -> None:
+        if not fetching.cancelled() and fetching.exception() is None:
+            self.give_back(fetching.result())
+
+    async def _fetch(self, count: int) -> list[Delivery]:
+        async with self._lock:
+            found = [self._returned.popleft() for _ in range(min(count, len(self._returned)))]
+            try:
+                if len(found) < count and self._replay_from is not None:
+                    found += await self._replay(count - len(found))
+                if len(found) < count and self._loop.time() >= self._next_sweep_s:
+                    self._next_sweep_s = self._loop.time() + self._rules.sweep_s
+                    found += await self._sweep(count - len(found))
+                if len(found) < count:
+                    found += await self._new(count - len(found))
+            except ApiError:
+                if not found:
+                    raise
+            return found
+
+    async def _call(self, *args: bytes | str | int) -> Any:
+        reply = (await self._link.batch_raw([args]))[0]
+        if isinstance(reply, ReplyError | ConnectionLostError):
+            raise api_error(reply, f"read {self.reading.stream.key} as group {self.reading.group}") from None
+        return reply
+
+    async def _new(self, count: int) -> list[Delivery]:
+        stream, group, consumer = self.reading.stream, self.reading.group, self.reading.consumer
+        read = (b"XREADGROUP", b"GROUP", group, consumer, b"COUNT", count, b"STREAMS", stream.key, b">")
+        replay_from, self._replay_from = self._replay_from, self.high
+        reply = await self._call(*read)
+        self._replay_from = replay_from
+        found = [entry for _, entries in xinfo.streams(reply) for entry in entries]
+        if found:
+            self.high = max(self.high, found[-1].id)
+        return [Delivery(stream, entry, 1) for entry in found]
+
+    async def _replay(self, count: int) -> list[Delivery]:
+        """The consumer's own pending entries behind the point from which it may have missed some."""
+        stream, group, consumer = self.reading.stream, self.reading.group, self.reading.consumer
+        found: list[Delivery] = []
+        while self._replay_from is not None and len(found) < count:
+            read = (b"XREADGROUP", b"GROUP", group, consumer, b"COUNT", count - len(found), b"STREAMS", stream.key)
+            reply = await self._call(*read, self._replay_from.wire)
+            rows = reply[0][1] if reply else []
+            if not rows:
+                self._replay_from = None
+                break
+            await self._forget_deleted(xinfo.deleted_ids(rows))
+            entries = xinfo.entries(rows)
+            self._replay_from = xinfo.last_id(rows)
+            self.high = max(self.high, self._replay_from)
+            if entries:
+                span = (entries[0].id.wire, entries[-1].id.wire)
+                pending = await self._call(b"XPENDING", stream.key, group, *span, len(rows), consumer)
+                counts = {row.entry_id: row.deliveries for row in xinfo.pending_entries(pending)}
+                found += [Delivery(stream, entry, counts.get(entry.id, 1)) for entry in entries]
+        return found
+
+    async def _sweep(self, count: int) -> list[Delivery]:
+        """Claim entries that nobody has acknowledged for long; set aside those that were delivered too often."""
+        stream, group, consumer = self.reading.stream, self.reading.group, self.reading.consumer
+        idle = self._rules.claim_idle_ms
+        reply = await self._call(b"XPENDING", stream.key, group, b"IDLE", idle, b"-", b"+", SWEEP_COUNT)
+        claim: dict[EntryId, int] = {}
+        for row in xinfo.pending_entries(reply):
+            reason = self._rules.reasons.pop((stream.key, group, row.entry_id), None)
+            if row.deliveries >= self._rules.max_deliveries:
+                await self._rules.dead_letters.bury(stream, group, row, reason)
+            elif len(claim) < count:
+                claim[row.entry_id] = row.deliveries + 1
+        if not claim:
+            return []
+        ids = [entry_id.wire for entry_id in claim]
+        rows = await self._call(b"XCLAIM", stream.key, group, consumer, idle, *ids)
+        # Redis 6.2 returns deleted entries without fields and leaves them pending; later versions drop both.
+        await self._forget_deleted(xinfo.deleted_ids(rows))
+        if len(claim) == count:
+            self.sweep_soon()
+        return [Delivery(stream, entry, claim[entry.id]) for entry in xinfo.entries(rows)]
+
+    async def _forget_deleted(self, ids: list[EntryId]) -> None:
+        if ids:
+            await self._call(b"XACK", self.reading.stream.key, self.reading.group, *(each.wire for each in ids))

@@ -1,0 +1,263 @@
+"""The shared reader: every stream that somebody follows is read once, however many follow it.
+
+A stream that this sidecar writes is fed from the append path, once Redis has confirmed; the others are read by a few
+blocking connections, each watching many streams. A feed is taken only where it joins on to what was passed on last,
+so the two sources never leave a hole between them: what does not join is left to the next read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from rlb.bridge.ticket import Ticket
+from rlb.domain.entry import Entry
+from rlb.domain.entry_id import ZERO, EntryId
+from rlb.domain.stream_key import StreamKey
+from rlb.errors import ApiError
+from rlb.redis_io import xinfo
+from rlb.redis_io.command import encode
+from rlb.redis_io.link import Link
+from rlb.redis_io.replies import ReplyError, is_no_key
+from rlb.redis_io.topology import Topology
+
+_log = logging.getLogger("rlb.reader")
+
+READ_COUNT = 500
+"""Entries of one stream that one read returns at most."""
+
+
+class Listener(Protocol):
+    """What follows a stream. Called in the loop's thread; must not wait."""
+
+    def on_entries(self, entries: Sequence[Entry]) -> None:
+        """Entries that follow what was passed on before, in order."""
+        ...
+
+    def on_gone(self) -> None:
+        """The stream has expired, been deleted, or been made anew with smaller ids."""
+        ...
+
+
+class Channel:
+    """One followed stream: who follows it, and up to where it has been passed on."""
+
+    __slots__ = ("cursor", "fed_s", "key", "listeners", "quiet_s")
+
+    def __init__(self, key: str, cursor: EntryId, now_s: float) -> None:
+        self.key = key
+        self.cursor = cursor
+        self.fed_s = 0.0
+        """When the append path last fed it."""
+        self.quiet_s = now_s
+        """Since when nothing has come."""
+        self.listeners: set[Listener] = set()
+
+    def pass_on(self, entries: Sequence[Entry], now_s: float) -> None:
+        """Give the listeners what they have not had yet."""
+        fresh = [entry for entry in entries if entry.id > self.cursor]
+        if not fresh:
+            return
+        self.cursor = fresh[-1].id
+        self.quiet_s = now_s
+        for listener in tuple(self.listeners):
+            listener.on_entries(fresh)
+
+
+class Shard:
+    """One blocking connection and the channels that it watches."""
+
+    def __init__(self, link: Link, commands: Link, block_ms: int, feed_idle_s: float) -> None:
+        self.channels: dict[str, Channel] = {}
+        self.reads = 0
+        """Blocking reads sent to Redis."""
+        self._link = link
+        self._commands = commands
+        self._block_ms = block_ms
+        self._feed_idle_s = feed_idle_s
+        self._client_id: int | None = None
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Connect and begin to read."""
+        self._link.on_down(self._forget_client)
+        self._link.start()
+        self._task = asyncio.create_task(self._run(), name="shared reader")
+
+    async def close(self) -> None:
+        """Stop reading."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._link.close()
+
+    def wake(self) -> None:
+        """Begin the next read now: the channels to watch have changed."""
+        self._changed.set()
+        if self._client_id is not None and self._commands.is_up:
+            with contextlib.suppress(ApiError):
+                self._commands.send(encode(b"CLIENT", b"UNBLOCK", self._client_id), lambda _: None)
+
+    def _forget_client(self) -> None:
+        self._client_id = None
+
+    async def _run(self) -> None:
+        while True:
+            self._changed.clear()
+            watched = self._watched()
+            if not watched:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._feed_idle_s):
+                        await self._changed.wait()
+                continue
+            try:
+                await self._read(watched)
+            except ReplyError as error:
+                await self._after_refusal(error, watched)
+            except ApiError as error:
+                _log.debug("reader.read_failed", extra={"reason": error.detail})
+                await asyncio.sleep(0.05)
+
+    def _watched(self) -> list[Channel]:
+        now_s = asyncio.get_running_loop().time()
+        return [channel for channel in self.channels.values() if now_s - channel.fed_s > self._feed_idle_s]
+
+    async def _read(self, watched: list[Channel]) -> None:
+        if self._client_id is None:
+            self._client_id = await self._link.call(b"CLIENT", b"ID", what="reader")
+        # While fed channels are not watched, look again in time for one whose feed has stopped.
+        block_ms = self._block_ms if len(watched) == len(self.channels) else int(self._feed_idle_s * 1000)
+        keys = [channel.key for channel in watched]
+        cursors = [channel.cursor.wire for channel in watched]
+        self.reads += 1
+        reply: Any = await self._link.call(
+            b"XREAD", b"COUNT", READ_COUNT, b"BLOCK", block_ms, b"STREAMS", *keys, *cursors, what="read"
+        )
+        now_s = asyncio.get_running_loop().time()
+        for key, entries in xinfo.streams(reply):
+            if (channel := self.channels.get(key)) is not None:
+                channel.pass_on(entries, now_s)
+        await self._look_after_quiet(watched, now_s)
+
+    async def _after_refusal(self, error: ReplyError, watched: list[Channel]) -> None:
+        if error.prefix == "WRONGTYPE":
+            # One key that is no stream must not keep the others from being read.
+            for channel in watched:
+                kind = await self._commands.call(b"TYPE", channel.key)
+                if kind not in (b"stream", b"none"):
+                    self._gone(channel)
+        await asyncio.sleep(0.05)
+
+    async def _look_after_quiet(self, watched: list[Channel], now_s: float) -> None:
+        """A read of a stream that is gone, or was made anew with smaller ids, would wait for ever: look."""
+        quiet = [
+            channel
+            for channel in watched
+            if channel.cursor > ZERO and now_s - channel.quiet_s > self._block_ms / 1000 and channel.listeners
+        ]
+        if not quiet:
+            return
+        replies = await self._commands.batch_raw([(b"XINFO", b"STREAM", channel.key) for channel in quiet])
+        for channel, reply in zip(quiet, replies, strict=True):
+            channel.quiet_s = now_s
+            if (isinstance(reply, ReplyError) and is_no_key(reply)) or (isinstance(reply, list) and xinfo.stream_facts(reply).last_generated_id < channel.cursor):
+                self._gone(channel)
+
+    def _gone(self, channel: Channel) -> None:
+        self.channels.pop(channel.key, None)
+        for listener in tuple(channel.listeners):
+            listener.on_gone()
+
+
+class SharedReader:
+    """Follows streams for any number of listeners."""
+
+    def __init__(self, topology: Topology, *, streams_per_connection: int, block_ms: int, feed_idle_ms: int) -> None:
+        self._topology = topology
+        self._per_connection = streams_per_connection
+        self._block_ms = block_ms
+        self._feed_idle_s = feed_idle_ms / 1000
+        self._shards: list[Shard] = []
+        self._shard_of: dict[str, Shard] = {}
+
+    @property
+    def channels(self) -> int:
+        """Streams that are followed."""
+        return len(self._shard_of)
+
+    @property
+    def connections(self) -> int:
+        """Blocking connections in use."""
+        return len(self._shards)
+
+    @property
+    def reads(self) -> int:
+        """Blocking reads sent to Redis."""
+        return sum(shard.reads for shard in self._shards)
+
+    async def close(self) -> None:
+        """Stop reading; listeners hear no more."""
+        await asyncio.gather(*(shard.close() for shard in self._shards))
+        self._shards.clear()
+        self._shard_of.clear()
+
+    def follow(self, stream: StreamKey, listener: Listener, last_id: EntryId) -> None:
+        """Tell `listener` of every entry behind `last_id`, which is the stream's last generated id just now.
+
+        Where the stream is followed already, the listener joins at that channel's cursor, which is not before
+        what a range read that starts after this call can see.
+        """
+        now_s = asyncio.get_running_loop().time()
+        shard = self._shard_of.get(stream.key)
+        channel = shard.channels.get(stream.key) if shard is not None else None
+        if shard is None or channel is None:
+            shard = self._roomy_shard(stream.key)
+            channel = shard.channels[stream.key] = Channel(stream.key, last_id, now_s)
+            self._shard_of[stream.key] = shard
+            shard.wake()
+        channel.listeners.add(listener)
+
+    def unfollow(self, stream: StreamKey, listener: Listener) -> None:
+        """Tell `listener` no more; the last one to go ends the reading of the stream."""
+        shard = self._shard_of.get(stream.key)
+        channel = shard.channels.get(stream.key) if shard is not None else None
+        if shard is None:
+            return
+        if channel is not None:
+            channel.listeners.discard(listener)
+        if channel is None or not channel.listeners:
+            shard.channels.pop(stream.key, None)
+            del self._shard_of[stream.key]
+
+    def feed(self, stream: StreamKey, previous: EntryId, entry_id: EntryId, ticket: Ticket) -> None:
+        """Take a confirmed append: pass it on at once if it joins on to what was passed on last."""
+        shard = self._shard_of.get(stream.key)
+        if shard is None:
+            return
+        channel = shard.channels.get(stream.key)
+        if channel is None or entry_id <= channel.cursor:
+            return
+        now_s = asyncio.get_running_loop().time()
+        if previous == channel.cursor:
+            draft = ticket.draft
+            # A completed generation is followed by silence or by somebody else: go back to reading.
+            channel.fed_s = now_s if draft.complete is None else 0.0
+            entry = Entry(entry_id, draft.data(entry_id.seq), draft.complete is not None, True, draft.traceparent)
+            channel.pass_on((entry,), now_s)
+        elif channel.fed_s:
+            channel.fed_s = 0.0
+            shard.wake()
+
+    def _roomy_shard(self, key: str) -> Shard:
+        for shard in self._shards:
+            if len(shard.channels) < self._per_connection:
+                return shard
+        link = self._topology.blocking_link(key, f"reader-{len(self._shards)}", self._block_ms / 1000)
+        shard = Shard(link, self._topology.link_for(key), self._block_ms, self._feed_idle_s)
+        self._shards.append(shard)
+        shard.start()
+        return shard
