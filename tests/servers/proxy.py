@@ -67,7 +67,7 @@ class FaultProxy:
         self.accepted_count = 0
         self.cut_count = 0
         self._upstream_path = upstream_path
-        self._listener: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._connections: set[_Connection] = set()
         self._handlers: set[asyncio.Task[None]] = set()
         self._flowing = asyncio.Event()
@@ -97,23 +97,27 @@ class FaultProxy:
     async def up(self) -> None:
         """Accept connections (again), at the same address."""
         if self.listen_path is not None:
-            self._listener = await asyncio.start_unix_server(self._accept, self.listen_path)
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(str(self.listen_path))
         else:
-            self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-            self.port = self._listener.sockets[0].getsockname()[1]
+            self._listener = socket.create_server(("127.0.0.1", self.port))
+            self.port = self._listener.getsockname()[1]
+        self._listener.listen()
+        self._listener.setblocking(False)
+        # Not asyncio's own server: closed while it accepts a connection, that one is left open and unanswered.
+        asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
 
     async def down(self) -> None:
         """Cut every connection and refuse new ones, as a server that is gone."""
         if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
             self._listener = None
             if self.listen_path is not None:
                 self.listen_path.unlink(missing_ok=True)
         self.reset_peer()
-        handlers = list(self._handlers)
-        for handler in handlers:
-            handler.cancel()
-        await asyncio.gather(*handlers, return_exceptions=True)
+        if self._handlers:
+            await asyncio.wait(self._handlers)
 
     def reset_peer(self) -> int:
         """Reset every connection now; new ones are welcome. Returns how many there were."""
@@ -156,19 +160,26 @@ class FaultProxy:
         """Delay each piece by that long in each direction; 0 lifts it."""
         self._latency_s = latency_s
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, listener: socket.socket) -> None:
+        accepted, _ = listener.accept()
+        accepted.setblocking(False)
         self.accepted_count += 1
-        handler = asyncio.current_task()
-        assert handler is not None
+        handler = asyncio.get_running_loop().create_task(self._handle(accepted))
         self._handlers.add(handler)
+        handler.add_done_callback(self._handlers.discard)
+
+    async def _handle(self, accepted: socket.socket) -> None:
+        requests, client = await asyncio.open_connection(sock=accepted)
         try:
-            upstream_reader, upstream_writer = await asyncio.open_unix_connection(self._upstream_path)
+            replies, server = await asyncio.open_unix_connection(self._upstream_path)
         except OSError:
-            writer.transport.abort()
+            client.transport.abort()
+            return
+        connection = _Connection(client, server)
+        if self._listener is None:
+            connection.cut()  # `down` came in between and could not see this one yet
         else:
-            await self._forward(_Connection(writer, upstream_writer), reader, upstream_reader)
-        finally:
-            self._handlers.discard(handler)
+            await self._forward(connection, requests, replies)
 
     async def _forward(
         self, connection: _Connection, requests: asyncio.StreamReader, replies: asyncio.StreamReader
