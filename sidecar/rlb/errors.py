@@ -40,6 +40,12 @@ class ApiError(RlbError):
         """Extension members of the problem document (RFC 9457, section 3.2)."""
 
 
+class InvalidRequestError(ApiError):
+    """The bytes are not an HTTP/1.1 request that can be answered safely."""
+
+    code, status, title = "invalid_request", 400, "Invalid HTTP request"
+
+
 class InvalidJsonError(ApiError):
     """The body or line is not JSON."""
 
