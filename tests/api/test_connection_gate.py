@@ -84,7 +84,6 @@ def test_stranger_on_a_list_is_let_in(serve: Serve, lists: dict[str, frozenset[i
         assert (status, seen["path"], seen["uid"]) == (200, "/secret", STRANGER_UID)
 
 
-@root_only
 async def test_http_client_reads_the_refusal(serve: Serve, short_tmp: Path) -> None:
     """A refused client that has begun to write its request reads a 403, not a reset."""
     with serve(max_connections=1) as served, served.connect() as first:
