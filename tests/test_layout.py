@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
-SERVER_SIDE = ("fastapi", "hiredis", "redis", "starlette", "uvicorn")
+SERVER_SIDE = ("hiredis", "httptools", "redis", "uvicorn", "uvloop")
 TERMINAL = ("rich", "textual", "typer")
 
 MUST_NOT_LOAD = {
