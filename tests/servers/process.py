@@ -34,12 +34,12 @@ class RedisServer:
 
     def __init__(self, kind: ServerKind, *, config: tuple[str, ...] = (), tcp: bool = False) -> None:
         self.kind = kind
+        self._binary = kind.binary()  # before there is a folder to leave behind
         self.folder = Path(tempfile.mkdtemp(prefix="rlb-redis-", dir=SHORT_TEMPORARY_FOLDER))
         self.socket_path = self.folder / "s"
         self.log_path = self.folder / "log"
         self.port = _free_port() if tcp else 0
         self._config = config
-        self._binary = kind.binary()
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
 
