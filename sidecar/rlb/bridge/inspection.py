@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,9 +38,8 @@ class Inspector:
         """
         found: list[StreamInfo] = []
         for start in range(0, len(keys), BATCH):
-            for key in keys[start : start + BATCH]:
-                if (info := await self._inspect(key)) is not None:
-                    found.append(info)
+            infos = await asyncio.gather(*map(self._inspect, keys[start : start + BATCH]))
+            found += [info for info in infos if info is not None]
         return found
 
     async def _inspect(self, key: str) -> StreamInfo | None:
@@ -95,15 +95,13 @@ class Inspector:
         for reply in replies:
             if isinstance(reply, ReplyError | ConnectionLostError):
                 raise api_error(reply, f"inspect {key}")
-        undelivered, consumers, pending = replies
         if lag is None:
-            lag = lag_by_count(facts, group, len(undelivered))
-        return _group_info(group, lag, undelivered, pending, xinfo.consumer_facts(consumers), now_ms)
+            lag = lag_by_count(facts, group, len(replies[0]))
+        return _group_info(group, lag, replies, now_ms)
 
 
-def _group_info(
-    group: GroupFacts, lag: Lag, undelivered: list[Any], pending: list[Any], consumers: list[Any], now_ms: int
-) -> GroupInfo:
+def _group_info(group: GroupFacts, lag: Lag, replies: list[Any], now_ms: int) -> GroupInfo:
+    undelivered, consumers, pending = replies
     oldest = xinfo.first_id(undelivered)
     return GroupInfo(
         group=group.name,
@@ -121,7 +119,7 @@ def _group_info(
                 idle_seconds=each.idle_ms / 1000,
                 inactive_seconds=each.inactive_ms / 1000 if each.inactive_ms is not None else None,
             )
-            for each in consumers
+            for each in xinfo.consumer_facts(consumers)
         ),
     )
 

@@ -164,13 +164,19 @@ class Shard:
         replies = await self._commands.batch_raw([(b"XINFO", b"STREAM", channel.key) for channel in quiet])
         for channel, reply in zip(quiet, replies, strict=True):
             channel.quiet_s = now_s
-            if (isinstance(reply, ReplyError) and is_no_key(reply)) or (isinstance(reply, list) and xinfo.stream_facts(reply).last_generated_id < channel.cursor):
+            if _is_gone(channel, reply):
                 self._gone(channel)
 
     def _gone(self, channel: Channel) -> None:
         self.channels.pop(channel.key, None)
         for listener in tuple(channel.listeners):
             listener.on_gone()
+
+
+def _is_gone(channel: Channel, xinfo_reply: Any) -> bool:
+    if isinstance(xinfo_reply, ReplyError):
+        return is_no_key(xinfo_reply)
+    return isinstance(xinfo_reply, list) and xinfo.stream_facts(xinfo_reply).last_generated_id < channel.cursor
 
 
 class SharedReader:

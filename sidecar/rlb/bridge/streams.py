@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from rlb.bridge.groups import Groups
 from rlb.bridge.index import StreamIndex
@@ -18,12 +18,12 @@ from rlb.redis_io.replies import ReplyError, api_error
 from rlb.redis_io.topology import Topology
 
 Sort = Literal["key", "length", "age", "lag", "pending"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
 
 _PLACEHOLDER = "rlb-create"
 """Group that exists for a moment to make an empty stream, which Redis makes in no other way."""
 
-_SORT_VALUE: dict[Sort, Callable[[StreamInfo], float]] = {
-    "key": lambda info: 0,
+_LARGEST_FIRST: dict[Sort, Callable[[StreamInfo], float]] = {
     "length": lambda info: info.length,
     "age": lambda info: info.age_seconds or 0,
     "lag": lambda info: max((group.lag or 0 for group in info.groups), default=0),
@@ -99,7 +99,7 @@ class Streams:
                 chosen = chosen[wanted:]
         else:
             infos = await self._inspector.inspect(chosen)
-            infos.sort(key=lambda info: (-_SORT_VALUE[sort](info), info.key))
+            infos.sort(key=lambda info: (-_LARGEST_FIRST[sort](info), info.key))
             infos = infos[_offset(cursor) :]
         page, more = infos[:limit], len(infos) > limit
         next_cursor = (page[-1].key if sort == "key" else str(_offset(cursor) + limit)) if more else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 
 from rlb.bridge.delivery import Delivery, Reading
@@ -105,10 +105,10 @@ class Subscription:
         """Return what could not be handed to the app, to be given out again at once."""
         for delivery in deliveries:
             self._in_flight.pop((delivery.stream.key, delivery.entry.id), None)
-            if (followed := self._followed.get(delivery.stream.key)) is not None:
-                followed.reader.give_back((delivery,))
+            reading = Reading(delivery.stream, self.request.group, self.request.consumer)
+            self._groups.reader(reading).give_back((delivery,))
 
-    async def batches(self) -> AsyncIterator[list[Delivery]]:
+    async def batches(self) -> AsyncGenerator[list[Delivery], None]:
         """Deliveries, as many as there are together and as `max_in_flight` allows; never ends by itself."""
         while True:
             self._work.clear()
@@ -183,8 +183,20 @@ class Subscription:
         for key in keys:
             del self._ready[key]
         share = max(1, credit // len(keys))
-        results = await asyncio.gather(*(self._read(key, share) for key in keys))
-        return [delivery for result in results for delivery in result]
+        reads = [asyncio.create_task(self._read(key, share)) for key in keys]
+        try:
+            await asyncio.wait(reads)
+        except asyncio.CancelledError:
+            for read in reads:
+                read.add_done_callback(self._return_read)
+                read.cancel()
+            raise
+        return [delivery for read in reads for delivery in read.result()]
+
+    def _return_read(self, read: asyncio.Task[list[Delivery]]) -> None:
+        """Nobody waits for this read any more: its entries are the consumer's next ones."""
+        if not read.cancelled() and read.exception() is None:
+            self.give_back(read.result())
 
     async def _read(self, key: str, count: int) -> list[Delivery]:
         followed = self._followed.get(key)

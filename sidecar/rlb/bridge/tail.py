@@ -8,7 +8,7 @@ reader costs a bounded amount of memory, nobody waits for it, and it loses nothi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from rlb.bridge.reader import SharedReader
@@ -146,7 +146,7 @@ class Tail:
         entries = xinfo.entries(rows)
         return len(entries) == 1 and entries[0].id == self.position and entries[0].complete
 
-    async def batches(self) -> AsyncIterator[list[TailEvent]]:
+    async def batches(self) -> AsyncGenerator[list[TailEvent], None]:
         """Events in order, those that are there together; ends after `End` or `Gone`.
 
         Raises:

@@ -117,7 +117,7 @@ class StreamWriter:
         """Take a message; its ticket is answered at once if it is refused or was written before."""
         self.last_used_s = self._loop.time()
         producer = ticket.producer
-        if producer is not None and not self._admit(ticket, producer, opens):
+        if producer is not None and not self._admit(ticket, producer, opens=opens):
             return
         if ticket.draft.named and self._is_repeated(ticket):
             return
@@ -125,7 +125,7 @@ class StreamWriter:
         self._queue.append(ticket)
         self.pump()
 
-    def _admit(self, ticket: Ticket, producer: Producer, opens: bool) -> bool:
+    def _admit(self, ticket: Ticket, producer: Producer, *, opens: bool) -> bool:
         key = self.stream.key
         if opens or producer.begins(key):
             ticket.opens = True

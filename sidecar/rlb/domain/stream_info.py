@@ -27,8 +27,9 @@ class ConsumerInfo(_Info):
 
 
 class GroupInfo(_Info):
-    """One group on one stream. `lag` counts entries that it has not been handed yet; `lag_seconds` is the age of
-    the oldest of them.
+    """One group on one stream.
+
+    `lag` counts the entries that it has not been handed yet; `lag_seconds` is the age of the oldest of them.
     """
 
     group: str

@@ -1,0 +1,248 @@
+"""The consumer interface: reads that acknowledge, live tails, subscriptions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from json import dumps
+from typing import TypeVar
+
+from rlb.api.models import Acknowledge, Acknowledged, ReadMessages, Refuse
+from rlb.api.request import JSON, NDJSON, DisconnectedError, Request
+from rlb.api.routes import NDJSON_TYPE, BodyBounds, as_json, read_json
+from rlb.bridge.core import Core
+from rlb.bridge.delivery import Delivery, Reading
+from rlb.bridge.subscribe import SubscriptionRequest
+from rlb.bridge.tail import End, Gone, TailEvent
+from rlb.domain.entry import Gap
+from rlb.domain.entry_id import parse_entry_id
+from rlb.domain.stream_key import checked_name
+from rlb.errors import ApiError, DrainingError, StreamGoneError
+
+PING_S = 15.0
+"""Silence after which a streamed answer says that it is alive; also how a vanished peer is found out."""
+
+MAX_IN_FLIGHT = 10_000
+
+SSE_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+)
+
+ResultT = TypeVar("ResultT")
+Batch = TypeVar("Batch")
+
+
+class ConsumerRoutes:
+    """Handlers of `/v1/messages/read`, `/ack`, `/nack`, `/v1/tail` and `/v1/subscribe`."""
+
+    def __init__(self, core: Core, bounds: BodyBounds, draining: asyncio.Event) -> None:
+        self._core = core
+        self._bounds = bounds
+        self._draining = draining
+
+    async def read(self, request: Request) -> None:
+        """`POST /v1/messages/read`."""
+        body = await read_json(request, ReadMessages, self._bounds)
+        stream = self._core.stream(body.session_id, body.model_id)
+        reading = Reading(stream, body.group, body.consumer)
+        groups = self._core.groups
+        deliveries: list[Delivery] = []
+        try:
+            deliveries = await self._unless_gone(request, groups.read(reading, body.count, body.block_ms / 1000))
+            rows = b",".join(_delivered(delivery) for delivery in deliveries)
+            await request.respond(200, b'{"messages":[' + rows + b"]}", (JSON,))
+        except StreamGoneError:
+            raise await self._core.streams.missing(stream) from None
+        except BaseException:
+            # Nobody has seen them: they are the next thing that this consumer gets.
+            groups.reader(reading).give_back(deliveries)
+            raise
+
+    async def acknowledge(self, request: Request) -> None:
+        """`POST /v1/messages/ack`."""
+        body = await read_json(request, Acknowledge, self._bounds)
+        stream = self._core.stream(body.session_id, body.model_id)
+        ids = [parse_entry_id(text) for text in body.entry_ids]
+        count = await self._core.groups.acknowledge(stream, body.group, ids)
+        await request.respond(200, as_json(Acknowledged(acknowledged=count)))
+
+    async def refuse(self, request: Request) -> None:
+        """`POST /v1/messages/nack`."""
+        body = await read_json(request, Refuse, self._bounds)
+        stream = self._core.stream(body.session_id, body.model_id)
+        ids = [parse_entry_id(text) for text in body.entry_ids]
+        count = await self._core.groups.refuse(stream, body.group, ids, body.reason)
+        await request.respond(200, as_json(Acknowledged(acknowledged=count)))
+
+    async def tail(self, request: Request) -> None:
+        """`GET /v1/tail`."""
+        stream = self._core.stream(request.required("sessionId"), request.required("modelId"))
+        resumed = request.header(b"last-event-id")
+        start = resumed or request.query("from") or "0"
+        wait_s = request.whole_number("waitMs", 0, 0, 60_000) / 1000
+        is_sse = NDJSON_TYPE not in (request.header(b"accept") or "")
+        opening = self._core.tails.open(stream, start, is_resumed=start not in ("0", "$"), wait_s=wait_s)
+        tail = await self._unless_gone(request, opening)
+        try:
+            if resumed is not None and await tail.is_finished():
+                await request.respond(204, b"", ())
+                return
+            await request.begin(SSE_HEADERS if is_sse else (NDJSON,))
+            encode, ping = (_sse, b": ping\n\n") if is_sse else (_line, b'{"ping":true}\n')
+            try:
+                await self._pass_on(request, tail.batches(), lambda events: b"".join(map(encode, events)), ping)
+            except ApiError as error:
+                await request.send(_sse_event("error", _fault(error)) if is_sse else _error_line(error))
+            await request.end()
+        finally:
+            tail.close()
+
+    async def subscribe(self, request: Request) -> None:
+        """`GET /v1/subscribe`."""
+        model_id = request.query("modelId") or "*"
+        asked = SubscriptionRequest(
+            group=checked_name("group", request.required("group")),
+            consumer=checked_name("consumer", request.required("consumer")),
+            model_id=None if model_id == "*" else model_id,
+            max_in_flight=request.whole_number("maxInFlight", 100, 1, MAX_IN_FLIGHT),
+        )
+        subscription = self._core.subscribe(asked)
+        try:
+            await request.begin((NDJSON,))
+            try:
+                await self._pass_on(
+                    request, subscription.batches(), _delivery_lines, b'{"ping":true}\n', subscription.give_back
+                )
+            except ApiError as error:
+                await request.send(_error_line(error))
+            await request.end()
+        finally:
+            subscription.close()
+
+    async def _unless_gone(self, request: Request, work: Awaitable[ResultT]) -> ResultT:
+        """The result of a wait, unless the peer goes first: then the wait is cancelled."""
+        working = asyncio.ensure_future(work)
+        gone = asyncio.ensure_future(request.disconnected())
+        try:
+            await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            raise DisconnectedError
+        finally:
+            working.cancel()
+            gone.cancel()
+            await asyncio.gather(working, gone, return_exceptions=True)
+
+    async def _pass_on(
+        self,
+        request: Request,
+        batches: AsyncGenerator[Batch, None],
+        encode: Callable[[Batch], bytes],
+        ping: bytes,
+        unsent: Callable[[Batch], None] = lambda _: None,
+    ) -> None:
+        """Send batches until they end, the peer goes, or the sidecar drains; `unsent` gets one that was not sent.
+
+        Raises:
+            DisconnectedError: the peer has gone, or has not read for `stall_s`.
+            DrainingError: the sidecar is stopping.
+        """
+        gone = asyncio.ensure_future(request.disconnected())
+        draining = asyncio.ensure_future(self._draining.wait())
+        upcoming: asyncio.Task[Batch | None] | None = None
+        try:
+            while True:
+                if upcoming is None:
+                    upcoming = asyncio.create_task(_next(batches))
+                await asyncio.wait((upcoming, gone, draining), timeout=PING_S, return_when=asyncio.FIRST_COMPLETED)
+                if gone.done():
+                    raise DisconnectedError
+                if upcoming.done():
+                    batch = upcoming.result()
+                    if batch is None:
+                        return
+                    await self._send(request, encode(batch))
+                    upcoming = None
+                elif draining.done():
+                    raise DrainingError("the sidecar is shutting down")
+                else:
+                    await self._send(request, ping)
+        finally:
+            waits = [task for task in (upcoming, gone, draining) if task is not None]
+            for task in waits:
+                task.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+            if upcoming is not None and not upcoming.cancelled() and upcoming.exception() is None:
+                held = upcoming.result()
+                if held is not None:
+                    unsent(held)
+            await batches.aclose()
+
+    async def _send(self, request: Request, body: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._bounds.stall_s):
+                await request.send(body)
+        except TimeoutError:
+            raise DisconnectedError from None
+
+
+async def _next(batches: AsyncGenerator[Batch, None]) -> Batch | None:
+    return await anext(batches, None)
+
+
+def _delivered(delivery: Delivery) -> bytes:
+    entry = delivery.entry
+    return b'{"entryId":"%d-%d","deliveryCount":%d,"message":%b}' % (*entry.id, delivery.count, entry.json)
+
+
+def _delivery_line(delivery: Delivery) -> bytes:
+    stream = delivery.stream
+    where = f'{{"sessionId":"{stream.session_id}","modelId":"{stream.model_id}",'.encode()
+    return where + _delivered(delivery)[1:] + b"\n"
+
+
+def _delivery_lines(deliveries: list[Delivery]) -> bytes:
+    return b"".join(map(_delivery_line, deliveries))
+
+
+def _fault(error: ApiError) -> bytes:
+    return dumps({"code": error.code, "detail": error.detail}, separators=(",", ":")).encode()
+
+
+def _error_line(error: ApiError) -> bytes:
+    return b'{"error":%b}\n' % _fault(error)
+
+
+def _gap(gap: Gap) -> bytes:
+    facts = {"after": str(gap.after), "before": str(gap.before), "missing": gap.missing}
+    return dumps(facts, separators=(",", ":")).encode()
+
+
+def _line(event: TailEvent) -> bytes:
+    match event:
+        case Gap():
+            return b'{"gap":%b}\n' % _gap(event)
+        case End():
+            return b'{"end":true}\n'
+        case Gone():
+            return _error_line(StreamGoneError("the stream has expired or been deleted"))
+        case _:
+            return b'{"entryId":"%d-%d","message":%b}\n' % (*event.id, event.json)
+
+
+def _sse_event(name: str, data: bytes) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
+
+
+def _sse(event: TailEvent) -> bytes:
+    match event:
+        case Gap():
+            return _sse_event("gap", _gap(event))
+        case End():
+            return _sse_event("end", b"{}")
+        case Gone():
+            return _sse_event("error", _fault(StreamGoneError("the stream has expired or been deleted")))
+        case _:
+            return b"id: %d-%d\nevent: message\ndata: %b\n\n" % (*event.id, event.json)

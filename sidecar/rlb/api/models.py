@@ -1,0 +1,241 @@
+"""Bodies of the calls that are not tokens: what comes in, what goes out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic.alias_generators import to_camel
+
+from rlb.domain.message import StreamMessage
+from rlb.domain.stream_key import MODEL_ID_PATTERN, SESSION_ID_PATTERN
+
+SessionId = Annotated[str, Field(pattern=SESSION_ID_PATTERN, max_length=128)]
+ModelId = Annotated[str, Field(pattern=MODEL_ID_PATTERN, max_length=256)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@=+~:/-]{1,128}$")]
+EntryIdText = Annotated[str, Field(max_length=64, examples=["1732276800000-7"])]
+Milliseconds = Annotated[int, Field(ge=0, le=10 * 365 * 86_400_000)]
+
+MAX_COUNT = 1000
+"""Entries that one read, ack or nack may name."""
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+
+class StreamBounds(_Body):
+    """Bounds of one stream; 0 is without limit."""
+
+    max_length: Annotated[int, Field(ge=0, le=100_000_000)] | None = None
+    retention_ms: Milliseconds | None = None
+    consumer_group: Name | None = None
+
+
+class CreateStream(_Body):
+    """Body of `PUT /v1/streams`."""
+
+    session_id: SessionId
+    model_id: ModelId
+    config: StreamBounds | None = None
+
+
+class CreateGroup(_Body):
+    """Body of `PUT /v1/groups`; `start` is `0`, `$` or an entry id."""
+
+    session_id: SessionId
+    model_id: ModelId
+    group: Name
+    start: Annotated[str, Field(max_length=64)] = "0"
+
+
+class ReadMessages(_Body):
+    """Body of `POST /v1/messages/read`."""
+
+    session_id: SessionId
+    model_id: ModelId
+    group: Name
+    consumer: Name
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = 10
+    block_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+
+
+class Acknowledge(_Body):
+    """Body of `POST /v1/messages/ack`."""
+
+    session_id: SessionId
+    model_id: ModelId
+    group: Name
+    entry_ids: Annotated[list[EntryIdText], Field(min_length=1, max_length=MAX_COUNT)]
+
+
+class Refuse(Acknowledge):
+    """Body of `POST /v1/messages/nack`. The reason is kept for the dead letters: no payload in it."""
+
+    reason: Annotated[str, Field(max_length=256)] = "refused by the app"
+
+
+class TrimStream(_Body):
+    """Body of `POST /v1/streams/trim`: one of the two bounds."""
+
+    session_id: SessionId
+    model_id: ModelId
+    max_length: Annotated[int, Field(ge=0, le=100_000_000)] | None = None
+    older_than_ms: Milliseconds | None = None
+
+
+class ChooseDeadLetters(_Body):
+    """Body of `POST /v1/dead-letters/replay` and `/drop`."""
+
+    group: Name
+    ids: Annotated[list[EntryIdText], Field(min_length=1, max_length=MAX_COUNT)]
+
+
+class Ack(_Answer):
+    """The answer to a producer: where the message stands, and how durable it is."""
+
+    message_id: str
+    entry_id: str
+    sequence: int
+    durability: Literal["written", "replicated", "fsynced"]
+    duplicate: bool | None = None
+
+
+class LineError(_Answer):
+    """What is wrong with one line."""
+
+    code: str
+    detail: str
+
+
+class AckLine(_Answer):
+    """One line of a streamed answer: an ack, or an error."""
+
+    ref: str | int | None = None
+    message_id: str | None = None
+    entry_id: str | None = None
+    sequence: int | None = None
+    durability: Literal["written", "replicated", "fsynced"] | None = None
+    duplicate: bool | None = None
+    error: LineError | None = None
+
+
+class Delivered(_Answer):
+    """A delivery of `/v1/messages/read`; `message` is null where the entry holds none."""
+
+    entry_id: str
+    delivery_count: int
+    message: StreamMessage | None
+
+
+class Messages(_Answer):
+    """Answer of `/v1/messages/read`."""
+
+    messages: list[Delivered]
+
+
+class DeliveryLine(Delivered):
+    """One line of `/v1/subscribe`."""
+
+    session_id: str
+    model_id: str
+
+
+class TailLine(_Answer):
+    """One line of `/v1/tail` as NDJSON: one of these."""
+
+    entry_id: str | None = None
+    message: StreamMessage | None = None
+    gap: dict[str, Any] | None = None
+    end: bool | None = None
+    error: LineError | None = None
+    ping: bool | None = None
+
+
+class Acknowledged(_Answer):
+    """How many deliveries were settled."""
+
+    acknowledged: int
+
+
+class Removed(_Answer):
+    """How many entries were removed."""
+
+    removed: int
+
+
+class Created(_Answer):
+    """Whether the call made something, or found it there."""
+
+    created: bool
+
+
+class DeadLetterInfo(_Answer):
+    """An entry that was set aside."""
+
+    id: str
+    stream: str
+    entry_id: str
+    consumer: str
+    deliveries: int
+    reason: str
+    message: StreamMessage | None
+
+
+class DeadLetterPage(_Answer):
+    """Dead letters, oldest first; go on with `after` = the last `id`."""
+
+    dead_letters: list[DeadLetterInfo]
+
+
+class Replayed(_Answer):
+    """Ids of the dead letters that are pending again."""
+
+    replayed: list[str]
+
+
+class Dropped(_Answer):
+    """How many dead letters were deleted."""
+
+    dropped: int
+
+
+class ComponentHealth(_Answer):
+    """One component: how it is, since when (Unix s), and why."""
+
+    name: str
+    state: Literal["up", "down", "starting", "stopping"]
+    since: float
+    reason: str | None
+
+
+class HealthReport(_Answer):
+    """Answer of `/healthz`; `degraded` while a component is not up."""
+
+    status: Literal["ok", "degraded", "draining"]
+    components: list[ComponentHealth]
+
+
+class Live(_Answer):
+    """Answer of `/livez` and `/readyz`."""
+
+    status: str
+
+
+class Problem(_Answer):
+    """RFC 9457, with a stable `code`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str | None
+
+
+class Described(RootModel[dict[str, Any]]):
+    """An OpenAPI document."""

@@ -1,0 +1,34 @@
+"""What co-located Python apps import: a bridge to the sidecar, for asyncio and for threads."""
+
+from __future__ import annotations
+
+from rlb.client.answers import Ack, Component, DeadLetter, Health
+from rlb.client.bridge import Bridge
+from rlb.client.delivery import Delivery
+from rlb.client.finished_generation import FinishedGeneration
+from rlb.client.generation import Generation
+from rlb.client.processor import ProcessorStatistics, StreamProcessor
+from rlb.client.subscription import Subscription
+from rlb.client.sync_bridge import SyncBridge
+from rlb.client.sync_streams import SyncDelivery, SyncGeneration, SyncSubscription, SyncTail
+from rlb.client.tail import Tail
+
+__all__ = [
+    "Ack",
+    "Bridge",
+    "Component",
+    "DeadLetter",
+    "Delivery",
+    "FinishedGeneration",
+    "Generation",
+    "Health",
+    "ProcessorStatistics",
+    "StreamProcessor",
+    "Subscription",
+    "SyncBridge",
+    "SyncDelivery",
+    "SyncGeneration",
+    "SyncSubscription",
+    "SyncTail",
+    "Tail",
+]

@@ -1,0 +1,204 @@
+"""The composition root: builds every part from the settings, starts them in order, stops them in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import Self
+
+from rlb.api.app import probe_app, socket_app
+from rlb.api.connection_gate import ConnectionLimits
+from rlb.api.health import Condition, Health
+from rlb.api.routes import BodyBounds
+from rlb.api.server import HttpServer
+from rlb.api.unix_socket import BoundSocket
+from rlb.bridge.append import AppendBounds, Appender
+from rlb.bridge.claim import Limits
+from rlb.bridge.core import Core
+from rlb.bridge.dead_letters import DeadLetters
+from rlb.bridge.durability import DurabilityProbe
+from rlb.bridge.group_reader import GroupRules
+from rlb.bridge.groups import Groups
+from rlb.bridge.index import StreamIndex
+from rlb.bridge.inspection import Inspector
+from rlb.bridge.reader import SharedReader
+from rlb.bridge.streams import Streams
+from rlb.bridge.tail import Tails
+from rlb.domain.keys import Keys
+from rlb.errors import SettingsError, StartError
+from rlb.redis_io.embedded import EmbeddedServer
+from rlb.redis_io.topology import Standalone
+from rlb.settings import Settings
+
+_log = logging.getLogger("rlb")
+
+NO_REDIS = "RLB_REDIS__URL is not set: expected the URL of a Redis, or start with --embedded for one of its own"
+
+
+def build_core(settings: Settings, topology: Standalone) -> Core:
+    """The use cases, on connections that may still be down. Call it in a running loop."""
+    keys = Keys(settings.stream.prefix)
+    limits = Limits(settings.stream.max_length, settings.stream.retention_ms)
+    tail = settings.tail
+    reader = SharedReader(
+        topology,
+        streams_per_connection=tail.streams_per_connection,
+        block_ms=tail.block_ms,
+        feed_idle_ms=tail.feed_idle_ms,
+    )
+    bounds = AppendBounds(
+        buffer_bytes=settings.append.buffer_bytes,
+        stream_buffer_bytes=settings.append.stream_buffer_bytes,
+        deadline_s=settings.append.deadline_ms / 1000,
+        renew_s=settings.stream.renew_ms / 1000,
+        window=settings.stream.dedupe_entries,
+    )
+    dead_letters = DeadLetters(topology, keys, settings.groups.dead_letter_max_length)
+    rules = GroupRules(settings.groups.max_deliveries, settings.groups.claim_idle_ms, dead_letters)
+    groups = Groups(topology, reader, rules)
+    index = StreamIndex(topology, keys)
+    return Core(
+        keys=keys,
+        topology=topology,
+        appender=Appender(topology, keys, limits, bounds, reader.feed),
+        durability=DurabilityProbe(topology, keys),
+        reader=reader,
+        tails=Tails(topology, reader, keys, tail.queue_bytes),
+        groups=groups,
+        dead_letters=dead_letters,
+        index=index,
+        streams=Streams(topology, keys, index, Inspector(topology, keys, limits), groups),
+    )
+
+
+class Service:
+    """A running sidecar, as an async context manager: entered it listens, left it has drained.
+
+    Raises:
+        SettingsError: no Redis is configured.
+        StartError: the socket, the port or the embedded server cannot be had.
+    """
+
+    def __init__(self, settings: Settings, *, embedded: bool = False) -> None:
+        self.settings = settings
+        self.health = Health()
+        self.draining = asyncio.Event()
+        self._embedded = embedded
+        self._parts = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as parts:
+            await self._start(parts)
+            self._parts = parts.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._say_draining()
+        await self._parts.aclose()
+        _log.info("service.stopped")
+
+    async def _start(self, parts: contextlib.AsyncExitStack) -> None:
+        settings = self.settings
+        redis = settings.redis
+        if self._embedded:
+            server = EmbeddedServer()
+            parts.push_async_callback(server.stop)
+            await server.start()
+            redis = redis.model_copy(update={"url": server.url})
+        if redis.url is None:
+            raise SettingsError(NO_REDIS)
+        topology = Standalone(redis, settings.append.deadline_ms / 1000)
+        core = build_core(settings, topology)
+        self.health.watch("redis", lambda: _redis_condition(topology))
+        topology.start()
+        core.appender.start()
+        for closing in (topology.close, core.reader.close, core.index.close, core.appender.close):
+            parts.push_async_callback(closing)
+        await parts.enter_async_context(self._serving(core))
+        _log.info("service.started", extra={"socket": str(settings.socket.path), "embedded": self._embedded})
+
+    @contextlib.asynccontextmanager
+    async def _serving(self, core: Core) -> AsyncIterator[None]:
+        """Listen; on leaving, drain within `drain_s`: take nothing new, write what was taken, end the streams."""
+        settings = self.settings.socket
+        limits = ConnectionLimits.from_settings(settings)
+        bounds = BodyBounds(
+            settings.max_message_bytes, settings.max_body_bytes, settings.body_timeout_s, self.settings.tail.stall_s
+        )
+        with BoundSocket(settings.path, mode=settings.mode) as bound, _probe_listener(self.settings) as probe_socket:
+            server = HttpServer(socket_app(core, self.health, bounds, self.draining), bound.socket, limits)
+            await server.start()
+            self.health.watch("socket", lambda: _socket_condition(bound))
+            probes = None
+            if probe_socket is not None:
+                probes = HttpServer(probe_app(self.health), probe_socket, limits)
+                await probes.start()
+            try:
+                yield
+            finally:
+                loop = asyncio.get_running_loop()
+                until_s = loop.time() + self.settings.drain_s
+                self._say_draining()
+                server.stop_accepting()
+                unwritten = await core.appender.drain(self.settings.drain_s / 2)
+                cut_off = await server.stop(max(0.1, until_s - loop.time()))
+                if probes is not None:
+                    await probes.stop(0.1)
+                log = _log.warning if unwritten or cut_off else _log.info
+                log("service.drained", extra={"unwritten_messages": unwritten, "cut_off_requests": cut_off})
+
+    def _say_draining(self) -> None:
+        self.health.is_draining = True
+        self.draining.set()
+
+
+def _redis_condition(topology: Standalone) -> Condition:
+    link = topology.main
+    return Condition("up") if link.is_up else Condition("down", link.reason)
+
+
+def _socket_condition(bound: BoundSocket) -> Condition:
+    return Condition("up") if bound.is_in_place() else Condition("down", "the socket's file was removed")
+
+
+@contextlib.contextmanager
+def _probe_listener(settings: Settings) -> Iterator[socket.socket | None]:
+    """The TCP socket for health, or None if it is off."""
+    metrics = settings.metrics
+    if metrics.port == 0:
+        yield None
+        return
+    try:
+        listener = socket.create_server((metrics.host, metrics.port), reuse_port=False)
+    except OSError as error:
+        raise StartError(
+            f"cannot listen on {metrics.host}:{metrics.port} ({error.strerror}); "
+            "set RLB_METRICS__PORT to another port, or to 0 for none"
+        ) from None
+    with listener:
+        yield listener
+
+
+async def serve(settings: Settings, *, embedded: bool = False) -> None:
+    """Run a sidecar until SIGTERM or SIGINT; a second signal ends it at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        _log.info("service.signal", extra={"signal": number.name})
+        if stop.is_set():
+            loop.remove_signal_handler(number)
+            signal.raise_signal(number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    async with Service(settings, embedded=embedded):
+        await stop.wait()
