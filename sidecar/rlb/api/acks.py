@@ -20,7 +20,7 @@ MAX_WAITING = 16_384
 def ack_members(ticket: Ticket, durability: Durability) -> str:
     """The members of an ack, without the braces."""
     entry_id = ticket.entry_id
-    assert entry_id is not None  # noqa: S101 - only settled tickets without an error get here
+    assert entry_id is not None
     duplicate = ',"duplicate":true' if ticket.duplicate else ""
     return (
         f'"messageId":{_quoted(ticket.draft.message_id)},"entryId":"{entry_id.ms}-{entry_id.seq}",'
@@ -40,18 +40,18 @@ def error_line(ref: str | int | None, error: ApiError) -> bytes:
     return f'{{{_ref_member(ref)}"error":{fault}}}\n'.encode()
 
 
-class _Slot:
+class Slot:
     """The place of one line's ack in the order."""
 
-    __slots__ = ("_acks", "_key", "_ref", "line")
+    __slots__ = ("_acks", "_ref", "line")
 
-    def __init__(self, acks: AckStream, ref: str | int | None, key: str) -> None:
+    def __init__(self, acks: AckStream, ref: str | int | None) -> None:
         self.line: bytes | None = None
         self._acks = acks
         self._ref = ref
-        self._key = key
 
     def on_done(self, ticket: Ticket) -> None:
+        """Take the answer of the line's message."""
         if ticket.error is not None:
             self.fill(error_line(self._ref, ticket.error))
         elif ticket.draft.durability == "written":
@@ -60,7 +60,7 @@ class _Slot:
             self._acks.later(self._strengthen(ticket))
 
     async def _strengthen(self, ticket: Ticket) -> None:
-        reached = await self._acks.durability.reached(ticket, self._key)
+        reached = await self._acks.durability.reached(ticket)
         self.fill(f"{{{_ref_member(self._ref)}{ack_members(ticket, reached)}}}\n".encode())
 
     def fill(self, line: bytes) -> None:
@@ -73,15 +73,15 @@ class AckStream:
 
     def __init__(self, durability: DurabilityProbe) -> None:
         self.durability = durability
-        self._slots: deque[_Slot] = deque()
+        self._slots: deque[Slot] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._is_finished = False
 
-    def slot(self, ref: str | int | None, key: str) -> _Slot:
-        """The next line's place; `key` is its stream's, for the durability."""
-        slot = _Slot(self, ref, key)
+    def slot(self, ref: str | int | None) -> Slot:
+        """The next line's place."""
+        slot = Slot(self, ref)
         self._slots.append(slot)
         return slot
 
@@ -100,9 +100,14 @@ class AckStream:
         self._is_finished = True
         self._filled.set()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no more lines may be taken for now."""
+        return len(self._slots) >= MAX_WAITING
+
     async def room(self) -> None:
         """Wait while `MAX_WAITING` lines have no sent ack."""
-        while len(self._slots) >= MAX_WAITING:
+        while self.is_full:
             self._drained.clear()
             await self._drained.wait()
 

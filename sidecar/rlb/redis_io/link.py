@@ -21,6 +21,9 @@ from rlb.redis_io.wire import OnReply, Wire
 
 _log = logging.getLogger("rlb.link")
 
+STEADY_S = 1.0
+"""A connection that is lost sooner counts as a failed attempt: its successor waits."""
+
 Opener = Callable[[Callable[[asyncio.Transport], asyncio.Protocol]], Awaitable[Opened]]
 
 
@@ -53,6 +56,7 @@ class Link:
         self._up = asyncio.Event()
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
         self._on_up: list[Callable[[], None]] = []
         self._on_down: list[Callable[[], None]] = []
 
@@ -83,8 +87,8 @@ class Link:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._is_closed = True
         if self._wire is not None:
-            self._on_up.clear()
             self._wire.abort()
             await self._lost.wait()
 
@@ -165,7 +169,6 @@ class Link:
                 log("link.connect_failed", extra={"link": self.name, "reason": self.reason, "retry_in_s": delay_s})
                 await asyncio.sleep(delay_s)
                 continue
-            self._backoff.reset()
             self._opened = opened
             self.connects += 1
             self.reason = None
@@ -173,7 +176,12 @@ class Link:
             _log.info("link.up", extra={"link": self.name})
             for listener in self._on_up:
                 listener()
+            up_since_s = asyncio.get_running_loop().time()
             await self._watch()
+            if asyncio.get_running_loop().time() - up_since_s > STEADY_S:
+                self._backoff.reset()
+            else:
+                await asyncio.sleep(self._backoff.next_s())
 
     def _attach(self, transport: asyncio.Transport) -> asyncio.Protocol:
         self._lost.clear()
@@ -204,6 +212,8 @@ class Link:
         self._up.clear()
         self._lost.set()
         self.reason = self.reason or f"connection lost ({type(exc).__name__ if exc else 'closed by the server'})"
+        if self._is_closed:
+            return
         _log.warning("link.down", extra={"link": self.name, "reason": self.reason})
         for listener in self._on_down:
             asyncio.get_running_loop().call_soon(listener)
