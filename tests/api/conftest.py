@@ -1,13 +1,19 @@
-"""Servers of the API tests, on both kinds of event loop."""
+"""Servers of the API tests, on both kinds of event loop, and whole sidecars on a real Redis."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.api.served import LOOPS, Serve, Served, mirror
+from tests.servers.process import RedisServer
+from tests.support.http import session
+from tests.support.sidecar import RunningSidecar, StartSidecar, settings_of
 
 
 @pytest.fixture(params=LOOPS)
@@ -19,3 +25,31 @@ def serve(request: pytest.FixtureRequest, short_tmp: Path) -> Serve:
         return Served(app, short_tmp / "s", loop=request.param, **options)
 
     return make
+
+
+@pytest.fixture
+def start_sidecar(valkey: RedisServer, short_tmp: Path) -> Iterator[StartSidecar]:
+    """A factory of running sidecars, which end with the test."""
+    with ExitStack() as at_exit:
+        made = 0
+
+        def start(*, url: str | None = valkey.url, loop: str = "uvloop", **changes: Any) -> RunningSidecar:
+            nonlocal made
+            made += 1
+            path = short_tmp / f"rlb-{made}"
+            return at_exit.enter_context(RunningSidecar(settings_of(path, url, **changes), loop=loop))
+
+        yield start
+
+
+@pytest.fixture
+def sidecar(start_sidecar: StartSidecar) -> RunningSidecar:
+    """One running sidecar."""
+    return start_sidecar()
+
+
+@pytest.fixture
+async def http(sidecar: RunningSidecar) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of the one sidecar."""
+    async with session(sidecar.path) as client:
+        yield client
