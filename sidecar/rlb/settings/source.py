@@ -125,7 +125,7 @@ def _flatten(path: Path, document: Mapping[Any, Any]) -> Iterator[tuple[str, obj
 
 
 def _read(path: Path, named_by: str) -> Mapping[Any, Any]:
-    shown = f"{named_by}={show(str(path))}"
+    shown = f"{named_by}={str(path)!r}"
     kind = {".yaml": "YAML", ".yml": "YAML", ".toml": "TOML"}.get(path.suffix.lower())
     if kind is None:
         raise SettingsError(f"{shown}: expected a file named .yaml, .yml or .toml")
