@@ -80,16 +80,17 @@ class OpenAiEvents:
         if choice.delta is not None:
             text = choice.delta.content
             self._role = _ROLES.get(choice.delta.role or "", self._role)
-        if not text and choice.finish_reason is None:
+        # Some servers send an empty reason on every chunk but the last.
+        finish_reason = choice.finish_reason or None
+        if not text and finish_reason is None:
             return None
         if self.is_complete:
             raise InvalidMessageError("choices: the generation has ended already")
-        return self._request(text or "", choice.finish_reason, model)
+        return self._request(text or "", finish_reason, model)
 
     def _request(self, token: str, complete: str | None, model: str | None) -> TokenRequest:
-        self.is_complete = complete is not None
         try:
-            return TokenRequest(
+            message = TokenRequest(
                 session_id=self._session_id,
                 model_id=self._model_id,
                 token=token,
@@ -99,3 +100,6 @@ class OpenAiEvents:
             )
         except ValidationError as error:
             raise refusal(error) from None
+        # Not before it is known to be good: a generation whose last chunk is refused still has to be ended.
+        self.is_complete = complete is not None
+        return message
