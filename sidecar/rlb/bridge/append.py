@@ -169,7 +169,7 @@ class Appender:
 
     def _pump(self) -> None:
         for writer in self._writers.values():
-            if writer.is_busy:
+            if writer.waiting:
                 writer.pump()
 
     def _settled(self, ticket: Ticket) -> None:
@@ -185,7 +185,7 @@ class Appender:
             await asyncio.sleep(TICK_S)
             now_s = loop.time()
             for name, writer in list(self._writers.items()):
-                if writer.is_busy:
+                if writer.waiting:
                     writer.expire(now_s)
                 elif not writer.is_owned and now_s - writer.last_used_s > FORGET_S:
                     writer.close()

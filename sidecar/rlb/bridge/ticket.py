@@ -11,6 +11,9 @@ from rlb.errors import ApiError
 OVERHEAD_BYTES = 512
 """Memory that a waiting message costs beside its JSON."""
 
+MAX_LOST = 10_000
+"""Failed generations that one producer remembers; a message for one that is forgotten begins a generation anew."""
+
 
 class Producer:
     """One producing connection: the unit that keeps order and that can lose a stream to another writer.
@@ -47,6 +50,8 @@ class Producer:
         if key in self.open:
             self.open.discard(key)
             self.lost[key] = error
+            if len(self.lost) > MAX_LOST:
+                del self.lost[next(iter(self.lost))]
 
 
 class Ticket:

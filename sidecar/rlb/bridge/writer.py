@@ -19,20 +19,26 @@ import asyncio
 import contextlib
 import enum
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from rlb.bridge.backlog import Backlog, Settled
 from rlb.bridge.claim import ClaimReply, Limits, claim_arguments, further_fields, parse_claim_reply
-from rlb.bridge.recent import RecentMessages
 from rlb.bridge.ticket import Producer, Ticket
 from rlb.domain.entry_id import ZERO, EntryId
 from rlb.domain.keys import Keys
 from rlb.domain.stream_key import StreamKey
-from rlb.errors import ApiError, FencedError, OverloadedError, RedisUnavailableError
+from rlb.errors import ApiError, OverloadedError, RedisUnavailableError
 from rlb.redis_io.command import Arg, encode
 from rlb.redis_io.link import Link
-from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error, is_id_too_small, is_refused_for_now
+from rlb.redis_io.replies import (
+    ConnectionLostError,
+    Failure,
+    ReplyError,
+    api_error,
+    is_id_too_small,
+    is_refused_for_now,
+)
 from rlb.redis_io.scan import message_ids
 from rlb.redis_io.scripts import CLAIM
 
@@ -57,7 +63,7 @@ class WriterRules:
     renew_s: float
     """Age at which a claim is renewed, so that ids stay close to the time."""
     appended: Appended
-    settled: Callable[[Ticket], None]
+    settled: Settled
     """Is told of each ticket that has its answer."""
 
 
@@ -73,98 +79,63 @@ class StreamWriter:
 
     def __init__(self, stream: StreamKey, link: Link, rules: WriterRules) -> None:
         self.stream = stream
-        self.queued_bytes = 0
         self.last_used_s = 0.0
+        self._backlog = Backlog(stream.key, rules.window, rules.settled)
         self._key = stream.wire
         self._config_key = rules.keys.config(stream.key)
         self._link = link
         self._rules = rules
         self._loop = asyncio.get_running_loop()
-        self._limit_to(rules.limits)
         self._state = _State.IDLE
-        self._owner: Producer | None = None
-        self._queue: deque[Ticket] = deque()
+        self._claiming: Ticket | None = None
         self._sent: deque[tuple[Ticket, EntryId]] = deque()
-        self._back: list[tuple[Ticket, Any]] = []
-        self._named: dict[str, Ticket] = {}
-        self._recent = RecentMessages(rules.window)
+        self._back: list[tuple[Ticket, Failure]] = []
         self._known = ZERO
         self._next = ZERO
         self._sequence = 0
         self._claimed_s = 0.0
         self._pause: asyncio.TimerHandle | None = None
-        self._trouble: ReplyError | ConnectionLostError | None = None
+        self._trouble: Failure | None = None
         self._scan_task: asyncio.Task[None] | None = None
+        self._limit_to(rules.limits)
 
     @property
-    def is_busy(self) -> bool:
-        """Whether a message waits for its answer."""
-        return bool(self._queue or self._sent or self._back)
+    def queued_bytes(self) -> int:
+        """Memory of the messages that have no answer yet."""
+        return self._backlog.queued_bytes
 
     @property
     def waiting(self) -> int:
         """Messages that have no answer yet."""
-        return len(self._queue) + len(self._sent) + len(self._back)
+        on_the_way = len(self._sent) + len(self._back) + (self._claiming is not None)
+        return len(self._backlog.queue) + on_the_way
 
     @property
     def is_owned(self) -> bool:
         """Whether a producer has a generation open here."""
-        return self._owner is not None
-
-    # Taking messages in
+        return self._backlog.owner is not None
 
     def offer(self, ticket: Ticket, *, opens: bool) -> None:
         """Take a message; its ticket is answered at once if it is refused or was written before."""
         self.last_used_s = self._loop.time()
         ticket.key = self.stream.key
-        producer = ticket.producer
-        if producer is not None:
-            # The next token of the generation that is open here, which is nearly every message.
-            is_next = producer is self._owner and not opens and ticket.draft.complete is None
-            if not is_next and not self._admit(ticket, producer, opens=opens):
-                return
-        if ticket.draft.named and self._is_repeated(ticket):
-            return
-        self.queued_bytes += ticket.size
-        self._queue.append(ticket)
-        self.pump()
-
-    def _admit(self, ticket: Ticket, producer: Producer, *, opens: bool) -> bool:
-        key = self.stream.key
-        if opens or producer.begins(key):
-            ticket.opens = True
-            producer.begin(key)
-            if self._owner is not None and self._owner is not producer:
-                self._owner.lose(key, self._fenced())
-            if producer.fences:
-                self._owner = producer
-        elif (error := producer.lost.get(key)) is not None:
-            self._rules.settled(ticket)
-            ticket.fail(error)
-            return False
-        if ticket.draft.complete is not None:
-            producer.end(key)
-            if self._owner is producer:
-                self._owner = None
-        return True
-
-    def _is_repeated(self, ticket: Ticket) -> bool:
-        message_id = ticket.draft.message_id
-        if (entry_id := self._recent.find(message_id)) is not None:
-            self._rules.settled(ticket)
-            ticket.succeed(entry_id, duplicate=True)
-            return True
-        if (first := self._named.get(message_id)) is not None:
-            self._rules.settled(ticket)
-            first.followers.append(ticket)
-            return True
-        self._named[message_id] = ticket
-        return False
+        if self._backlog.admit(ticket, opens=opens):
+            self.pump()
 
     def release(self, producer: Producer) -> None:
         """Forget a producer that has gone; what it sent is still written."""
-        if self._owner is producer:
-            self._owner = None
+        self._backlog.release(producer)
+
+    def expire(self, now_s: float) -> None:
+        """Refuse what has waited past its deadline and is not on its way."""
+        self._backlog.expire(now_s, self._late)
+
+    def close(self) -> None:
+        """Stop the timer and the scan."""
+        if self._pause is not None:
+            self._pause.cancel()
+        if self._scan_task is not None:
+            self._scan_task.cancel()
 
     # Sending
 
@@ -172,18 +143,20 @@ class StreamWriter:
         """Send what can be sent now."""
         if self._pause is not None or not self._link.is_up:
             return
+        queue = self._backlog.queue
         try:
-            while self._queue and self._state is _State.OWNING and not self._back:
+            while queue and self._state is _State.OWNING and not self._back:
                 if self._loop.time() - self._claimed_s > self._rules.renew_s:
                     self._claim(renews=True)
                 else:
-                    self._add(self._queue[0])
-            if self._queue and self._state is _State.IDLE and not self._sent:
+                    self._add(queue[0])
+            if queue and self._state is _State.IDLE and not self._sent:
                 self._claim(renews=False)
         except (OverloadedError, RedisUnavailableError):
             self._pause_for(PAUSE_S)
 
     def _add(self, ticket: Ticket) -> None:
+        """Append the head of the queue with the next id, without waiting for the ids before it."""
         draft = ticket.draft
         entry_id = EntryId(self._next.ms, self._next.seq + 1)
         data = draft.data(entry_id.seq)
@@ -193,20 +166,19 @@ class StreamWriter:
             command = encode(*self._xadd, b"%d-%d" % entry_id, b"data", data, *further_fields(draft))
         self._link.send(command, self._on_added)
         self._next = entry_id
-        self._queue.popleft()
+        self._backlog.queue.popleft()
         self._sent.append((ticket, entry_id))
 
     def _claim(self, *, renews: bool) -> None:
-        """Claim with the message at the head of the queue, which stays there until the reply.
+        """Claim with the message at the head of the queue.
 
         A renewal follows commands that are still on their way, on the same connection; it is strict, so that it
         fails if one of them does.
         """
-        head = self._queue[0]
-        known = self._next if renews else self._known
+        head = self._backlog.queue[0]
         self._send_claim(
             claim_arguments(
-                known=known,
+                known=self._next if renews else self._known,
                 strict=renews or head.is_exclusive,
                 window=self._rules.window,
                 draft=head.draft,
@@ -214,6 +186,7 @@ class StreamWriter:
                 limits=self._rules.limits,
             )
         )
+        self._claiming = self._backlog.queue.popleft()
         self._state = _State.CLAIMING
 
     def _send_claim(self, arguments: tuple[Arg, ...], *, by_text: bool = False) -> None:
@@ -228,6 +201,15 @@ class StreamWriter:
             self._on_claimed(reply)
 
         self._link.send(command, on_reply)
+
+    def _touch_index(self, entry_id: EntryId) -> None:
+        """Note the stream's activity; the index lives apart from the stream, so this is not part of the claim."""
+        if self._link.is_up:
+            self._link.send(encode(b"ZADD", self._rules.keys.index, entry_id.ms, self._key), lambda _: None)
+
+    def _limit_to(self, limits: Limits) -> None:
+        bound = (b"MAXLEN", b"~", limits.max_length) if limits.max_length else ()
+        self._xadd: tuple[Arg, ...] = (b"XADD", self._key, *bound)
 
     # Replies
 
@@ -244,39 +226,75 @@ class StreamWriter:
             self._take_back()
 
     def _on_claimed(self, reply: Any) -> None:
+        ticket, self._claiming = self._claiming, None
+        assert ticket is not None
         self._state = _State.IDLE
         if isinstance(reply, ReplyError | ConnectionLostError):
-            head = self._queue.popleft()
-            head.unsure = head.unsure or isinstance(reply, ConnectionLostError)
-            self._back.append((head, reply))
+            ticket.unsure = ticket.unsure or isinstance(reply, ConnectionLostError)
+            self._back.append((ticket, reply))
             self._take_back()
             return
         claim = parse_claim_reply(reply)
         self._limit_to(claim.limits)
         if claim.verdict == "appended" and claim.entry_id is not None:
-            self._owned(claim, claim.entry_id)
+            self._own(ticket, claim, claim.entry_id)
             self.pump()
             return
+        self._backlog.put_back(ticket)
         paused = self._requeue()
-        if len(claim.newer) > self._rules.window and any(ticket.unsure for ticket in self._queue):
+        if len(claim.newer) > self._rules.window and any(ticket.unsure for ticket in self._backlog.queue):
             self._state = _State.SCANNING
             self._scan_task = asyncio.create_task(self._scan(claim.before))
             return
-        self._absorb(claim)
-        self._known = claim.before
+        self._learn(claim.newer, claim.before)
         if not paused:
             self.pump()
 
-    def _owned(self, claim: ClaimReply, entry_id: EntryId) -> None:
-        """The claim appended the head of the queue: from here on the next ids are this writer's to give."""
+    def _own(self, ticket: Ticket, claim: ClaimReply, entry_id: EntryId) -> None:
+        """The claim appended its message: from here on the next ids are this writer's to give."""
         self._state = _State.OWNING
         self._claimed_s = self._loop.time()
         self._next = entry_id
-        head = self._queue[0]
-        self._absorb(claim, besides=head)
-        self._queue.popleft()
-        self._landed(head, claim.before, entry_id)
+        self._learn(claim.newer, claim.before, written=ticket)
+        self._landed(ticket, claim.before, entry_id)
         self._touch_index(entry_id)
+
+    def _landed(self, ticket: Ticket, previous: EntryId, entry_id: EntryId) -> None:
+        self._known = entry_id
+        self._sequence = max(self._sequence, entry_id.seq)
+        self._trouble = None
+        self._rules.appended(self.stream, previous, entry_id, ticket)
+        self._backlog.succeed(ticket, entry_id)
+
+    def _learn(self, newer: tuple[tuple[str, EntryId], ...], before: EntryId, written: Ticket | None = None) -> None:
+        """Learn what stands behind the last known id: own messages whose reply was lost, and other writers'.
+
+        `written` is the message that a claim has just appended behind all that.
+        """
+        known, self._known = self._known, before
+        if not newer and before == known:
+            return
+        own = 0
+        for ticket, entry_id in self._backlog.recognise({message: entry for message, entry in newer if message}):
+            own += ticket.unsure
+            self._sequence = max(self._sequence, entry_id.seq)
+        if len(newer) > own or (not newer and before > known):
+            self._backlog.fence(written)
+
+    async def _scan(self, until: EntryId) -> None:
+        """Read all that stands behind the last known id: more was written than a claim looks at."""
+        try:
+            newer = await message_ids(self._link, self._key, self._known, until)
+        except (ApiError, ReplyError):
+            newer = None
+        self._state = _State.IDLE
+        if newer is None:
+            self._pause_for(PAUSE_S)
+        else:
+            self._learn(newer, until)
+            self.pump()
+
+    # What did not land
 
     def _take_back(self) -> None:
         """Go on after commands that failed: no plain XADD until a claim has told where the stream stands."""
@@ -288,16 +306,16 @@ class StreamWriter:
         """Return what was refused or lost to the head of the queue; True if it is for later and a timer runs."""
         back, self._back = self._back, []
         paused = False
-        final: list[tuple[Ticket, ReplyError]] = []
+        final: list[tuple[Ticket, Failure]] = []
         for ticket, reply in reversed(back):
             if isinstance(reply, ConnectionLostError) or is_id_too_small(reply) or is_refused_for_now(reply):
                 self._trouble = reply
-                self._queue.appendleft(ticket)
-                paused = paused or (isinstance(reply, ReplyError) and is_refused_for_now(reply))
+                self._backlog.put_back(ticket)
+                paused = paused or is_refused_for_now(reply)
             else:
                 final.append((ticket, reply))
         for ticket, reply in reversed(final):
-            self._fail(ticket, api_error(reply, f"append to {self.stream.key}"))
+            self._backlog.fail(ticket, self._refused(reply))
         if paused:
             self._pause_for(PAUSE_S)
         return paused
@@ -307,124 +325,20 @@ class StreamWriter:
         overtaken, self._back = self._back, []
         for ticket, reply in overtaken:
             if ticket.producer is None:
-                self._queue.append(ticket)
-            elif isinstance(reply, ReplyError) and is_id_too_small(reply):
-                self._fail(ticket, self._fenced())
+                self._backlog.queue.append(ticket)
+            elif is_id_too_small(reply):
+                self._backlog.fail(ticket, self._backlog.fenced_error())
             else:
-                self._fail(ticket, api_error(reply, f"append to {self.stream.key}"))
-
-    def _landed(self, ticket: Ticket, previous: EntryId, entry_id: EntryId) -> None:
-        self._known = entry_id
-        self._sequence = max(self._sequence, entry_id.seq)
-        self._trouble = None
-        self._rules.appended(self.stream, previous, entry_id, ticket)
-        self._succeed(ticket, entry_id)
-
-    def _absorb(self, claim: ClaimReply, besides: Ticket | None = None) -> None:
-        """Learn what stands behind the last known id: own messages whose reply was lost, and other writers'."""
-        if not claim.newer and claim.before == self._known:
-            return
-        newer = {message_id: entry_id for message_id, entry_id in claim.newer if message_id}
-        for message_id, entry_id in newer.items():
-            self._recent.add(message_id, entry_id)
-        own = 0
-        for ticket in [ticket for ticket in self._queue if ticket is not besides]:
-            entry_id = newer.get(ticket.draft.message_id, ZERO)
-            if entry_id is not ZERO and (ticket.unsure or ticket.draft.named):
-                own += ticket.unsure
-                self._queue.remove(ticket)
-                self._sequence = max(self._sequence, entry_id.seq)
-                self._succeed(ticket, entry_id, duplicate=not ticket.unsure)
-        others = len(claim.newer) - own
-        if others or (not claim.newer and claim.before > self._known):
-            self._fence()
-
-    async def _scan(self, until: EntryId) -> None:
-        """Read all that stands behind the last known id: more was written than a claim looks at."""
-        try:
-            newer = await message_ids(self._link, self._key, self._known, until)
-        except (ApiError, ReplyError):
-            newer = None
-        self._state = _State.IDLE
-        if newer is None:
-            self._pause_for(PAUSE_S)
-            return
-        self._absorb(ClaimReply("moved", None, until, self._limits, newer))
-        self._known = until
-        self.pump()
-
-    def _limit_to(self, limits: Limits) -> None:
-        self._limits = limits
-        bound = (b"MAXLEN", b"~", limits.max_length) if limits.max_length else ()
-        self._xadd: tuple[Arg, ...] = (b"XADD", self._key, *bound)
-
-    # Giving answers
-
-    def _fence(self) -> None:
-        """Another writer has appended: end the exclusive generations that were open before."""
-        error = self._fenced()
-        reopened: set[Producer | None] = set()
-        fenced: list[Ticket] = []
-        for ticket in self._queue:
-            if ticket.opens:
-                reopened.add(ticket.producer)
-            elif ticket.is_exclusive and ticket.producer not in reopened:
-                fenced.append(ticket)
-        if self._owner is not None and self._owner not in reopened:
-            self._owner.lose(self.stream.key, error)
-            self._owner = None
-        for ticket in fenced:
-            self._queue.remove(ticket)
-            self._fail(ticket, error)
-
-    def expire(self, now_s: float) -> None:
-        """Refuse what has waited past its deadline and is not on its way."""
-        claiming = self._state in (_State.CLAIMING, _State.SCANNING)
-        late = [ticket for ticket in self._queue if ticket.deadline_s <= now_s]
-        for ticket in late:
-            if ticket.error is None and not (claiming and ticket is self._queue[0]):
-                self._queue.remove(ticket)
-                self._fail(ticket, self._late(ticket))
+                self._backlog.fail(ticket, self._refused(reply))
 
     def _late(self, ticket: Ticket) -> ApiError:
+        if self._trouble is not None and is_refused_for_now(self._trouble):
+            return self._refused(self._trouble)
         again = "; an earlier attempt may have landed: send it again with the same messageId" if ticket.unsure else ""
-        if isinstance(self._trouble, ReplyError) and is_refused_for_now(self._trouble):
-            return api_error(self._trouble, f"append to {self.stream.key}")
         return RedisUnavailableError(f"not written in time: {self._link.reason or 'Redis does not answer'}{again}")
 
-    def _succeed(self, ticket: Ticket, entry_id: EntryId, *, duplicate: bool = False) -> None:
-        if ticket.draft.named:
-            self._recent.add(ticket.draft.message_id, entry_id)
-        self._forget(ticket)
-        ticket.succeed(entry_id, duplicate=duplicate)
-
-    def _fail(self, ticket: Ticket, error: ApiError) -> None:
-        """Refuse a message, and what follows it in its generation."""
-        self._forget(ticket)
-        ticket.fail(error)
-        producer = ticket.producer
-        if producer is None:
-            return
-        producer.lose(self.stream.key, error)
-        if self._owner is producer:
-            self._owner = None
-        for later in list(self._queue):
-            if later.producer is producer:
-                if later.opens:
-                    producer.begin(self.stream.key)
-                    break
-                self._queue.remove(later)
-                self._forget(later)
-                later.fail(error)
-
-    def _forget(self, ticket: Ticket) -> None:
-        self.queued_bytes -= ticket.size
-        if ticket.draft.named:
-            self._named.pop(ticket.draft.message_id, None)
-        self._rules.settled(ticket)
-
-    def _fenced(self) -> FencedError:
-        return FencedError(f"another writer has taken over {self.stream.key}")
+    def _refused(self, reply: Failure) -> ApiError:
+        return api_error(reply, f"append to {self.stream.key}")
 
     def _pause_for(self, seconds: float) -> None:
         if self._pause is None:
@@ -433,17 +347,3 @@ class StreamWriter:
     def _resume(self) -> None:
         self._pause = None
         self.pump()
-
-    def _touch_index(self, entry_id: EntryId) -> None:
-        """Note the stream's activity; the index lives apart from the stream, so this is not part of the claim."""
-        key = self._rules.keys.index
-        command = encode(b"ZADD", key, entry_id.ms, self._key)
-        if self._link.is_up:
-            self._link.send(command, lambda _: None)
-
-    def close(self) -> None:
-        """Stop the timer and the scan."""
-        if self._pause is not None:
-            self._pause.cancel()
-        if self._scan_task is not None:
-            self._scan_task.cancel()

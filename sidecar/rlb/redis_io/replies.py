@@ -30,6 +30,9 @@ class ConnectionLostError(RlbError):
     """The connection broke before the reply came: the command may or may not have been applied."""
 
 
+Failure = ReplyError | ConnectionLostError
+"""What stands in place of a reply's value when a command failed."""
+
 _REFUSED_FOR_NOW = frozenset(
     ("LOADING", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "MISCONF", "READONLY", "OOM", "NOSCRIPT")
 )
@@ -53,7 +56,7 @@ def is_no_key(error: ReplyError) -> bool:
     return "no such key" in text or "requires the key to exist" in text
 
 
-def api_error(error: ReplyError | ConnectionLostError, what: str) -> ApiError:
+def api_error(error: Failure, what: str) -> ApiError:
     """The answer to the app for a reply that ends its call. `what` names the operation and key, not payload."""
     if isinstance(error, ConnectionLostError):
         return RedisUnavailableError(f"{what}: the connection to Redis broke before its reply came")
