@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from json import dumps
 from json.encoder import encode_basestring as _quoted
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from rlb.domain.message import Role
@@ -84,6 +84,16 @@ class WholeMessageMetadata(DraftMetadata):
     """`metadata` of a whole message: members beyond the guide's are kept."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True)
+
+    @model_validator(mode="after")
+    def _is_json_to_all(self) -> Self:
+        """The parser reads NaN and takes 1e999 for infinity; written out, few readers of the stream would."""
+        if self.model_extra:
+            try:
+                dumps(self.model_extra, allow_nan=False)
+            except ValueError:
+                raise ValueError("a number is not finite") from None
+        return self
 
 
 class MessageRequest(_Request):

@@ -37,7 +37,7 @@ def entry_from_fields(entry_id: EntryId, fields: Mapping[bytes, bytes]) -> Entry
     if data is None:
         return Entry(entry_id, None, False, False, trace)
     try:
-        message: Any = from_json(data)
+        message: Any = from_json(data, allow_inf_nan=False)
     except ValueError:
         return Entry(entry_id, None, False, False, trace)
     # JSON allows line ends between its tokens only, so blanks may stand in for them; lines frame our messages.
