@@ -45,6 +45,10 @@ fix: $(DEV) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+.PHONY: docs
+docs: $(DEV) ## Write the generated parts of README.md anew
+	@PYTHONPATH=. $(BIN)/python tests/readme_tables.py
+
 .PHONY: bench
 bench: $(DEV) ## Measure against redis-py in the same run: a table, and a JSON file
 	@PYTHONPATH=. $(BIN)/python tests/bench/run.py $(ARGS)

@@ -9,11 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.readme_tables import README, with_tables
 from tests.servers.process import RedisServer
-
-from rlb.settings import settings_table
-
-README = Path(__file__).parent.parent / "README.md"
 
 
 def section(title: str) -> str:
@@ -28,8 +26,7 @@ def blocks(title: str, language: str) -> list[str]:
 
 def test_settings_table_is_current() -> None:
     """The table between the marks is what the settings say of themselves (`make docs` writes it)."""
-    text = README.read_text().partition("<!-- settings -->\n")[2].partition("<!-- /settings -->")[0]
-    assert text.strip() == settings_table().strip()
+    assert with_tables(README.read_text()) == README.read_text()
 
 
 @pytest.mark.timeout(120)
@@ -44,7 +41,12 @@ def test_examples_run(valkey: RedisServer, short_tmp: Path) -> None:
             path = f"{Path(sys.executable).parent}:{environ['PATH']}"
             shell = f"set -euo pipefail\n{ready}\n{blocks('Over the socket', 'sh')[0]}"
             run = subprocess.run(
-                ["bash", "-c", shell], env=environ | {"PATH": path}, capture_output=True, text=True, timeout=60, check=False
+                ["bash", "-c", shell],
+                env=environ | {"PATH": path},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
             )
             assert run.returncode == 0, run.stderr
             assert run.stdout.count('"durability":"written"') == 4
@@ -53,7 +55,12 @@ def test_examples_run(valkey: RedisServer, short_tmp: Path) -> None:
             assert '"lagQuality":"exact"' in run.stdout
             outputs = [
                 subprocess.run(
-                    [sys.executable, "-c", example], env=environ, capture_output=True, text=True, timeout=40, check=False
+                    [sys.executable, "-c", example],
+                    env=environ,
+                    capture_output=True,
+                    text=True,
+                    timeout=40,
+                    check=False,
                 )
                 for example in blocks("From Python", "python")
             ]

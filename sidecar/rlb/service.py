@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -132,7 +133,10 @@ class Service:
         bounds = BodyBounds(
             settings.max_message_bytes, settings.max_body_bytes, settings.body_timeout_s, self.settings.tail.stall_s
         )
-        with BoundSocket(settings.path, mode=settings.mode) as bound, _probe_listener(self.settings) as probe_socket:
+        with (
+            BoundSocket(settings.path, mode=settings.mode, shared_folder=settings.folder == "shared") as bound,
+            _probe_listener(self.settings) as probe_socket,
+        ):
             server = HttpServer(socket_app(core, self.health, bounds, self.draining), bound.socket, limits)
             await server.start()
             self.health.watch("socket", lambda: _socket_condition(bound))
@@ -186,6 +190,16 @@ def _probe_listener(settings: Settings) -> Iterator[socket.socket | None]:
         yield listener
 
 
+def _calm_collector() -> None:
+    """Have the garbage collector look less often.
+
+    Messages on their way are many and live for milliseconds; looking through all that was imported holds them up.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 async def serve(settings: Settings, *, embedded: bool = False) -> None:
     """Run a sidecar until SIGTERM or SIGINT; a second signal ends it at once."""
     stop = asyncio.Event()
@@ -201,4 +215,5 @@ async def serve(settings: Settings, *, embedded: bool = False) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     async with Service(settings, embedded=embedded):
+        _calm_collector()
         await stop.wait()

@@ -106,6 +106,13 @@ def test_world_writable_folder_is_refused(short_tmp: Path) -> None:
     assert list(short_tmp.iterdir()) == []
 
 
+def test_world_writable_folder_is_taken_when_shared(short_tmp: Path) -> None:
+    """A pod's emptyDir is such a folder, and only the pod's containers reach it: a setting says so."""
+    short_tmp.chmod(0o2777)
+    with BoundSocket(short_tmp / "s", shared_folder=True) as bound:
+        assert bound.is_in_place()
+
+
 def test_sticky_world_writable_folder_is_taken(short_tmp: Path) -> None:
     """A folder like /tmp, where everybody may make files but replace only their own, will do."""
     short_tmp.chmod(0o1777)

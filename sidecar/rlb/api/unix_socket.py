@@ -30,7 +30,9 @@ class BoundSocket:
         StartError: The path cannot be had safely; the text says why and what to do.
     """
 
-    def __init__(self, path: str | Path, *, mode: int = 0o660, backlog: int = BACKLOG) -> None:
+    def __init__(
+        self, path: str | Path, *, mode: int = 0o660, shared_folder: bool = False, backlog: int = BACKLOG
+    ) -> None:
         self.path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a link at the path itself
         size = len(os.fsencode(self.path))
         if size > MAX_PATH_BYTES:
@@ -39,7 +41,7 @@ class BoundSocket:
                 "set a shorter RLB_SOCKET__PATH."
             )
         with contextlib.ExitStack() as undo:
-            _prepare_folder(self.path.parent)
+            _prepare_folder(self.path.parent, is_shared=shared_folder)
             undo.enter_context(_Lock(self.path.with_name(self.path.name + ".lock")))
             _make_room(self.path)
             self.socket = undo.enter_context(_bind(self.path, mode))
@@ -136,7 +138,7 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _prepare_folder(folder: Path) -> None:
+def _prepare_folder(folder: Path, *, is_shared: bool) -> None:
     """Make the folder, private, if it is missing; refuse one in which others could put a socket in our place."""
     try:
         missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
@@ -150,6 +152,8 @@ def _prepare_folder(folder: Path) -> None:
         ) from error
     if not stat.S_ISDIR(status.st_mode):
         raise StartError(f"The socket folder {folder} is not a folder: move it away, {ELSEWHERE}.")
+    if is_shared:
+        return
     if status.st_uid not in (0, os.geteuid()):
         raise StartError(
             f"The socket folder {folder} belongs to uid {status.st_uid}, who could replace the socket: "
@@ -158,7 +162,7 @@ def _prepare_folder(folder: Path) -> None:
     if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
         raise StartError(
             f"The socket folder {folder} is writable for everybody, who could replace the socket: "
-            f"chmod o-w it, {ELSEWHERE}."
+            f"chmod o-w it, set RLB_SOCKET__FOLDER=shared if nobody else reaches it, {ELSEWHERE}."
         )
 
 

@@ -67,6 +67,11 @@ class SocketSettings(Section):
         description="User ids that may connect. Both lists empty: whoever the socket's file permissions let in.",
     )
     allow_gids: KernelIds = Field(default=(), description="Group ids that may connect, besides the user ids.")
+    folder: Annotated[Literal["private", "shared"], LowerCase] = Field(
+        default="private",
+        description="`private`: no folder to which others may write, as they could replace the socket. `shared`: such "
+        "a folder will do, as a pod's emptyDir, which only the pod's own containers reach.",
+    )
     max_connections: int = Field(default=1024, ge=1, le=65536, description="Connections open at once.")
     max_connections_per_uid: int = Field(
         default=1024, ge=1, le=65536, description="Connections open at once from one user id."
