@@ -33,11 +33,14 @@ def start_sidecar(valkey: RedisServer, short_tmp: Path) -> Iterator[StartSidecar
     with ExitStack() as at_exit:
         made = 0
 
-        def start(*, url: str | None = valkey.url, loop: str = "uvloop", **changes: Any) -> RunningSidecar:
+        def start(
+            *, url: str = valkey.url, loop: str = "uvloop", is_redis_up: bool = True, **changes: Any
+        ) -> RunningSidecar:
             nonlocal made
             made += 1
             path = short_tmp / f"rlb-{made}"
-            return at_exit.enter_context(RunningSidecar(settings_of(path, url, **changes), loop=loop))
+            settings = settings_of(path, url, **changes)
+            return at_exit.enter_context(RunningSidecar(settings, loop=loop, is_redis_up=is_redis_up))
 
         yield start
 

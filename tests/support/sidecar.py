@@ -17,7 +17,7 @@ T = TypeVar("T")
 PATIENCE_S = 20.0
 
 
-def settings_of(path: Path, url: str | None, **changes: dict[str, Any] | float) -> Settings:
+def settings_of(path: Path, url: str, **changes: dict[str, Any] | float) -> Settings:
     """Settings for a test: no TCP port, a short drain, and what the test changes, section by section."""
     tree: dict[str, Any] = {
         "socket": {"path": str(path)},
@@ -35,8 +35,9 @@ class RunningSidecar:
 
     service: Service
 
-    def __init__(self, settings: Settings, *, loop: str = "uvloop") -> None:
+    def __init__(self, settings: Settings, *, loop: str = "uvloop", is_redis_up: bool = True) -> None:
         self.settings = settings
+        self._is_redis_up = is_redis_up
         self.path = Path(settings.socket.path)
         self._loop_factory = LOOPS[loop]
         self._thread = threading.Thread(target=self._run, name="sidecar")
@@ -56,6 +57,9 @@ class RunningSidecar:
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
         async with Service(self.settings) as self.service:
+            # A sidecar serves before it has found its Redis; a test that is not about that starts behind it.
+            while self._is_redis_up and self.service.health.report().status != "ok":
+                await asyncio.sleep(0.001)
             self._is_ready.set()
             await self._over.wait()
 
@@ -96,4 +100,6 @@ class RunningSidecar:
 class StartSidecar(Protocol):
     """Starts a sidecar on the test's Valkey unless `url` names another; sections of settings as keywords."""
 
-    def __call__(self, *, url: str | None = ..., loop: str = ..., **changes: Any) -> RunningSidecar: ...
+    def __call__(
+        self, *, url: str = ..., loop: str = ..., is_redis_up: bool = ..., **changes: Any
+    ) -> RunningSidecar: ...

@@ -9,11 +9,13 @@ from pydantic.alias_generators import to_camel
 
 from rlb.domain.message import StreamMessage
 from rlb.domain.stream_key import MODEL_ID_PATTERN, SESSION_ID_PATTERN
+from rlb.errors import BY_CODE
 
 SessionId = Annotated[str, Field(pattern=SESSION_ID_PATTERN, max_length=128)]
 ModelId = Annotated[str, Field(pattern=MODEL_ID_PATTERN, max_length=256)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@=+~:/-]{1,128}$")]
 EntryIdText = Annotated[str, Field(max_length=64, examples=["1732276800000-7"])]
+Code = Annotated[str, Field(json_schema_extra={"enum": sorted(BY_CODE)})]
 Milliseconds = Annotated[int, Field(ge=0, le=10 * 365 * 86_400_000)]
 
 MAX_COUNT = 1000
@@ -108,7 +110,7 @@ class Ack(_Answer):
 class LineError(_Answer):
     """What is wrong with one line."""
 
-    code: str
+    code: Code
     detail: str
 
 
@@ -233,7 +235,7 @@ class Problem(_Answer):
     title: str
     status: int
     detail: str
-    code: str
+    code: Code
     request_id: str | None
 
 

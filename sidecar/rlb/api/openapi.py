@@ -11,19 +11,30 @@ from pydantic.json_schema import models_json_schema
 from rlb.api.models import Problem
 from rlb.api.problems import CONTENT_TYPE
 from rlb.api.routes import JSON_TYPE, Model, Param, Route
+from rlb.errors import BY_CODE
 
 _REF = "#/components/schemas/{model}"
 _PROBLEMS = {
     400: "Not what this call takes",
+    403: "This user is not let in",
     404: "No such stream or group",
+    408: "The body stopped arriving",
     409: "Fenced, or not a stream",
     410: "The stream has expired or been deleted",
     413: "Too large",
     415: "Another media type",
     429: "Overloaded; see Retry-After",
+    500: "A fault of the sidecar; its log has the request id",
     501: "This Redis lacks it",
     503: "Redis unavailable, or draining; see Retry-After",
 }
+_CODES = {status: sorted(code for code, kind in BY_CODE.items() if kind.status == status) for status in _PROBLEMS}
+_ANYWHERE = (400, 403, 429, 500, 503)
+"""Problems that do not depend on the call: bytes that are no HTTP, a peer or connection too many, a drain, a fault."""
+_DESCRIPTION = (
+    "HTTP/1.1 over a Unix socket. Errors are RFC 9457 problem documents with a stable `code`. "
+    "A path that is not listed is answered 404 `not_found`, a method that is not 405 `method_not_allowed`."
+)
 
 
 def describe(routes: tuple[Route, ...], version: str) -> dict[str, Any]:
@@ -38,7 +49,7 @@ def describe(routes: tuple[Route, ...], version: str) -> dict[str, Any]:
         "info": {
             "title": "Redis Streams LLM Bridge",
             "version": version,
-            "description": "HTTP/1.1 over a Unix socket. Errors are RFC 9457 problem documents with a stable `code`.",
+            "description": _DESCRIPTION,
         },
         "servers": [{"url": "http://localhost"}],
         "paths": paths,
@@ -83,9 +94,10 @@ def _responses(route: Route) -> dict[str, Any]:
         response = responses.setdefault(str(status), {"description": "Done"})
         if media_type:
             response.setdefault("content", {})[media_type] = _content(model)
-    for status in route.problems:
-        content = {CONTENT_TYPE.decode(): _content(Problem)}
-        responses[str(status)] = {"description": _PROBLEMS[status], "content": content}
+    for status in sorted({*route.problems, *_ANYWHERE, *((408,) if route.takes else ())}):
+        codes = ", ".join(f"`{code}`" for code in _CODES[status])
+        response = responses.setdefault(str(status), {"description": f"{_PROBLEMS[status]}: {codes}"})
+        response.setdefault("content", {})[CONTENT_TYPE.decode()] = _content(Problem)
     return responses
 
 

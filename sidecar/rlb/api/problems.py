@@ -35,6 +35,8 @@ def problem_headers(error: ApiError) -> list[Header]:
     headers = [(b"content-type", CONTENT_TYPE)]
     if error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
+    if (methods := error.members.get("allow")) is not None:
+        headers.append((b"allow", ", ".join(methods).encode("ascii")))
     return headers
 
 

@@ -18,6 +18,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 JSON = (b"content-type", b"application/json")
 NDJSON = (b"content-type", b"application/x-ndjson")
 
+MAX_PARAMETERS = 100
+
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 
 
@@ -57,7 +59,11 @@ class Request:
         """A query parameter, or None; the last one wins."""
         if self._query is None:
             raw: bytes = self.scope.get("query_string", b"")
-            self._query = dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=100))
+            try:
+                pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+            except ValueError:
+                raise InvalidMessageError(f"query: expected at most {MAX_PARAMETERS} parameters") from None
+            self._query = dict(pairs)
         return self._query.get(name)
 
     def required(self, name: str) -> str:
@@ -131,7 +137,9 @@ class Request:
     async def respond(self, status: int, body: bytes, headers: Iterable[Header] = (JSON,)) -> None:
         """Send a whole response."""
         self.has_begun = True
-        head = [*headers, (b"content-length", b"%d" % len(body)), (b"x-request-id", self.request_id.encode())]
+        head = [*headers, (b"x-request-id", self.request_id.encode())]
+        if status != 204:  # which must not have a length (RFC 9110, section 8.6)
+            head.append((b"content-length", b"%d" % len(body)))
         await self._send({"type": "http.response.start", "status": status, "headers": head})
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 

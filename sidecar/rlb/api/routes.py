@@ -56,6 +56,11 @@ class Route:
     problems: tuple[int, ...] = (400,)
 
     @property
+    def is_streamed(self) -> bool:
+        """Whether the answer may go on for as long as the connection."""
+        return any(media_type in (NDJSON_TYPE, SSE_TYPE) for _, media_type, _ in self.gives)
+
+    @property
     def prefix(self) -> str | None:
         """For a path that ends in parameters, what comes before them."""
         head, brace, _ = self.path.partition("{")
@@ -71,10 +76,14 @@ class Router:
         self._below: dict[str, dict[str, Handler]] = {}
         for route in routes:
             table, path = (self._exact, route.path) if route.prefix is None else (self._below, route.prefix)
-            table.setdefault(path, {})[route.method] = route.handler
+            methods = table.setdefault(path, {})
+            methods[route.method] = route.handler
+            # An endless answer has no head of its own: it would hold the connection, and take what groups hand out.
+            if route.method == "GET" and not route.is_streamed:
+                methods["HEAD"] = route.handler
 
     def find(self, method: str, path: str) -> Handler:
-        """The handler; HEAD finds that of GET.
+        """The handler; HEAD finds that of a GET that ends.
 
         Raises:
             NotFoundError, MethodNotAllowedError: there is none.
@@ -84,9 +93,10 @@ class Router:
             methods = next((table for prefix, table in self._below.items() if path.startswith(prefix)), None)
         if methods is None:
             raise NotFoundError("no such path")
-        handler = methods.get("GET" if method == "HEAD" else method)
+        handler = methods.get(method)
         if handler is None:
-            raise MethodNotAllowedError(f"expected {', '.join(sorted(methods))}")
+            allowed = sorted(methods)
+            raise MethodNotAllowedError(f"expected {', '.join(allowed)}", allow=allowed)
         return handler
 
 
