@@ -31,10 +31,10 @@ class ConnectError(RlbError):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open connection. redis-py's object is held because it closes the socket when it is collected."""
+    """An open connection. The writer is held because it closes the socket when it is collected."""
 
     transport: asyncio.Transport
-    dialled: Connection | UnixDomainSocketConnection
+    writer: asyncio.StreamWriter
 
 
 async def open_connection(
@@ -60,11 +60,13 @@ async def open_connection(
     # redis-py has no public way to give a connection away; tests/redis_io/test_connect.py fails if this changes.
     reader: asyncio.StreamReader = dialled._reader  # type: ignore[assignment]  # noqa: SLF001
     writer: asyncio.StreamWriter = dialled._writer  # type: ignore[assignment]  # noqa: SLF001
+    dialled._reader = dialled._writer = None  # noqa: SLF001 - or it would close what is no longer its own
     transport: Any = writer.transport
     if transport.is_closing() or reader.at_eof():
+        transport.abort()
         raise ConnectError("connection closed during the handshake")
     transport.set_protocol(attach(transport))
-    return Opened(transport, dialled)
+    return Opened(transport, writer)
 
 
 def _dialler(settings: RedisSettings, name: str) -> Connection | UnixDomainSocketConnection:
