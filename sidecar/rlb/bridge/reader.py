@@ -30,6 +30,17 @@ READ_COUNT = 500
 """Entries of one stream that one read returns at most."""
 
 
+NUDGE_S = 0.05
+"""How soon a read that was not unblocked is unblocked again."""
+
+
+NOT_TOLD = -1
+"""In place of a connection's id where the ACL denies CLIENT ID or CLIENT UNBLOCK: then reads block for
+`SHORT_BLOCK_MS` at most, as nothing can end them early."""
+
+SHORT_BLOCK_MS = 250
+
+
 class Listener(Protocol):
     """What follows a stream. Called in the loop's thread; must not wait."""
 
@@ -80,6 +91,7 @@ class Shard:
         self._feed_idle_s = feed_idle_s
         self._client_id: int | None = None
         self._changed = asyncio.Event()
+        self._nudging: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -90,6 +102,8 @@ class Shard:
 
     async def close(self) -> None:
         """Stop reading."""
+        if self._nudging is not None:
+            self._nudging.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -98,20 +112,43 @@ class Shard:
     def wake(self) -> None:
         """Begin the next read now: the channels to watch have changed."""
         self._changed.set()
-        if self._client_id is not None and self._commands.is_up:
+        if self._nudging is None:
+            self._nudge()
+
+    def _nudge(self) -> None:
+        """Unblock the read that is under way, again if need be: on its own connection it may be slower than we here."""
+        self._nudging = None
+        if not self._changed.is_set():
+            return
+        if self._client_id not in (None, NOT_TOLD) and self._commands.is_up:
             with contextlib.suppress(ApiError):
-                self._commands.send(encode(b"CLIENT", b"UNBLOCK", self._client_id), lambda _: None)
+                self._commands.send(encode(b"CLIENT", b"UNBLOCK", self._client_id), self._on_unblocked)
+        self._nudging = asyncio.get_running_loop().call_later(NUDGE_S, self._nudge)
+
+    def _on_unblocked(self, reply: Any) -> None:
+        if isinstance(reply, ReplyError):
+            self._client_id = NOT_TOLD
 
     def _forget_client(self) -> None:
         self._client_id = None
 
     async def _run(self) -> None:
         while True:
+            try:
+                if self._client_id is None:
+                    self._client_id = await self._link.call(b"CLIENT", b"ID", what="reader")
+            except ReplyError:
+                self._client_id = NOT_TOLD
+            except ApiError as error:
+                _log.debug("reader.not_connected", extra={"reason": error.detail})
+                await asyncio.sleep(0.05)
+                continue
+            # From here to the sending of the read nothing may wait: whoever changes the channels unblocks that read.
             self._changed.clear()
             watched = self._watched()
             if not watched:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._feed_idle_s):
+                    async with asyncio.timeout(self._feed_idle_s if self.channels else None):
                         await self._changed.wait()
                 continue
             try:
@@ -127,10 +164,10 @@ class Shard:
         return [channel for channel in self.channels.values() if now_s - channel.fed_s > self._feed_idle_s]
 
     async def _read(self, watched: list[Channel]) -> None:
-        if self._client_id is None:
-            self._client_id = await self._link.call(b"CLIENT", b"ID", what="reader")
         # While fed channels are not watched, look again in time for one whose feed has stopped.
         block_ms = self._block_ms if len(watched) == len(self.channels) else int(self._feed_idle_s * 1000)
+        if self._client_id == NOT_TOLD:
+            block_ms = min(block_ms, SHORT_BLOCK_MS)
         keys = [channel.key for channel in watched]
         cursors = [channel.cursor.wire for channel in watched]
         self.reads += 1
