@@ -7,7 +7,9 @@ from rlb.client.bridge import Bridge
 from rlb.client.delivery import Delivery
 from rlb.client.finished_generation import FinishedGeneration
 from rlb.client.generation import Generation
+from rlb.client.patience import Backoff
 from rlb.client.processor import ProcessorStatistics, StreamProcessor
+from rlb.client.producer_calls import Relayed
 from rlb.client.subscription import Subscription
 from rlb.client.sync_bridge import SyncBridge
 from rlb.client.sync_streams import SyncDelivery, SyncGeneration, SyncSubscription, SyncTail
@@ -15,6 +17,7 @@ from rlb.client.tail import Tail
 
 __all__ = [
     "Ack",
+    "Backoff",
     "Bridge",
     "Component",
     "DeadLetter",
@@ -23,6 +26,7 @@ __all__ = [
     "Generation",
     "Health",
     "ProcessorStatistics",
+    "Relayed",
     "StreamProcessor",
     "Subscription",
     "SyncBridge",

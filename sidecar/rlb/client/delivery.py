@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from rlb.domain.message import StreamMessage
 
@@ -72,8 +72,3 @@ class Delivery:
             SidecarUnreachableError, ApiError: as for `ack`.
         """
         await self._settler.nack(self, reason)
-
-
-def delivery_facts(members: dict[str, Any]) -> tuple[str, int]:
-    """Entry id and delivery count of a delivery on the wire."""
-    return members["entryId"], members["deliveryCount"]

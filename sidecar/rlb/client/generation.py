@@ -13,6 +13,7 @@ from typing import Any, Self
 from pydantic_core import to_json
 
 from rlb.client.answers import Ack, ack_from_wire
+from rlb.client.delivery import StreamName
 from rlb.client.outbox import Line
 from rlb.client.token_channel import TokenChannel
 from rlb.domain.draft import Durability
@@ -97,14 +98,9 @@ class Generation:
         self._progress = asyncio.Event()
 
     @property
-    def session_id(self) -> str:
-        """The session of the stream."""
-        return self._opening.session_id
-
-    @property
-    def model_id(self) -> str:
-        """The model of the stream."""
-        return self._opening.model_id
+    def stream(self) -> StreamName:
+        """Session id and model id."""
+        return self._opening.session_id, self._opening.model_id
 
     @property
     def unacked(self) -> int:
@@ -150,7 +146,7 @@ class Generation:
             self._send(*self._line(b'"complete":' + _encoded(reason)))
         await self.flush()
         ack = self.last_ack
-        assert ack is not None, "a flushed generation has an ack"  # noqa: S101
+        assert ack is not None, "a flushed generation has an ack"
         return ack
 
     async def flush(self) -> None:
@@ -165,7 +161,7 @@ class Generation:
             raise self._failure
 
     async def __aenter__(self) -> Self:
-        self._channel.attach()
+        self._channel.attach(self.stream, self)
         self._is_open = True
         return self
 
@@ -179,7 +175,7 @@ class Generation:
                 await self._complete_failed()
         finally:
             self._is_open = False
-            self._channel.detach()
+            self._channel.detach(self.stream, self)
 
     async def _complete_failed(self) -> None:
         """Tell readers that there will be no more. The block's own exception matters more than how this ends."""
@@ -198,15 +194,20 @@ class Generation:
             # The first answer behind a lost connection. Ours alone are numbered one by one, so a jump is somebody
             # else's writing; opening anew has taken the stream back, and that is all it may do.
             self._acked_in = self.opened_in
-            if before is not None and members["sequence"] > before["sequence"] + 1 and self._failure is None:
-                where = f"{self.session_id}, {self.model_id}"
-                self._failure = FencedError(f"another writer appended to {where} while the connection was lost")
+            if before is not None and members["sequence"] > before["sequence"] + 1:
+                where = ", ".join(self.stream)
+                error = FencedError(f"another writer appended to {where} while the connection was lost")
+                self._failure = self._failure or error
 
     def on_failure(self, line: Line, error: RlbError) -> None:
         """A message was not written, or nobody knows; called by the channel."""
         self._settle(line)
-        if self._failure is None:
-            self._failure = error
+        self._failure = self._failure or error
+
+    def on_fenced(self, error: RlbError) -> None:
+        """The stream belongs to another generation; called by the channel."""
+        self._failure = self._failure or error
+        self._progress.set()
 
     def _settle(self, line: Line) -> None:
         self._waiting -= 1
@@ -242,4 +243,4 @@ def _encoded(text: str) -> bytes:
     try:
         return _quoted(text).encode()
     except UnicodeEncodeError:
-        raise InvalidMessageError("token: a lone surrogate is not Unicode text") from None
+        raise InvalidMessageError("a lone surrogate is not Unicode text") from None

@@ -22,6 +22,9 @@ class Sender(Protocol):
     def on_failure(self, line: Line, error: RlbError) -> None:
         """The line was refused, or no sidecar could be reached in time."""
 
+    def on_fenced(self, error: RlbError) -> None:
+        """Another sender has taken the stream over; what was sent before is still answered."""
+
 
 class Line:
     """One JSON object on a line of its own, with the line's end."""

@@ -23,7 +23,7 @@ class Backoff:
 
     def delay_s(self, attempt: int) -> float:
         """The pause behind the `attempt`-th failure in a row, counted from 0."""
-        return min(self.longest_s, self.first_s * 2 ** min(attempt, 30)) * random.uniform(0.5, 1.0)
+        return min(self.longest_s, self.first_s * float(2 ** min(attempt, 30))) * random.uniform(0.5, 1.0)
 
 
 class Patience:

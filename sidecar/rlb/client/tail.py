@@ -110,10 +110,12 @@ class Tail:
                             if "message" in members:
                                 message = message_from_wire(members["message"])
                                 self.last_entry_id = members["entryId"]
-                                if message is not None:
-                                    yield message
-                                else:
+                                if message is None:
                                     self.unreadable += 1
+                                    continue
+                                yield message
+                                if message.is_complete:
+                                    return
                             elif "gap" in members:
                                 self._note_gap(members["gap"])
                             elif "end" in members:

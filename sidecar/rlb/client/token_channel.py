@@ -11,10 +11,11 @@ import logging
 
 from pydantic_core import from_json
 
+from rlb.client.delivery import StreamName
 from rlb.client.outbox import Line, Outbox, Sender
 from rlb.client.patience import Patience
 from rlb.client.transport import NDJSON, LinkError, Transport, is_passing
-from rlb.errors import ApiError, DrainingError, RlbError, from_problem
+from rlb.errors import ApiError, DrainingError, FencedError, RlbError, from_problem
 
 IDLE_S = 5.0
 """How long the connection is kept without an open generation."""
@@ -34,17 +35,24 @@ class TokenChannel:
         self._transport = transport
         self._ack_timeout_s = ack_timeout_s
         self._outbox = Outbox()
-        self._open_generations = 0
+        self._open: dict[StreamName, Sender] = {}
         self._answers = 0
         self._runner: asyncio.Task[None] | None = None
 
-    def attach(self) -> None:
-        """A generation begins: keep the connection."""
-        self._open_generations += 1
+    def attach(self, stream: StreamName, sender: Sender) -> None:
+        """A generation begins: keep the connection, and end the one that is open on the same stream.
 
-    def detach(self) -> None:
+        To the sidecar a connection is one writer, which it does not tell from itself.
+        """
+        rival = self._open.pop(stream, None)
+        self._open[stream] = sender
+        if rival is not None:
+            rival.on_fenced(FencedError(f"another generation of this app has taken over {', '.join(stream)}"))
+
+    def detach(self, stream: StreamName, sender: Sender) -> None:
         """A generation has ended."""
-        self._open_generations -= 1
+        if self._open.get(stream) is sender:
+            del self._open[stream]
 
     def send(self, sender: Sender, message_id: str, body: bytes) -> None:
         """Send a line together with the others of this turn; never waits."""
@@ -73,8 +81,7 @@ class TokenChannel:
                     await patience.pause(error)
         except RlbError as error:
             self._fail(error)
-        except Exception as error:
-            # A fault of this code; still nobody may wait for an ack for ever.
+        except Exception as error:  # noqa: BLE001 - a fault of this code; still nobody may wait for an ack for ever
             _log.exception("tokens.failed")
             self._fail(LinkError(self._transport.path, f"the client failed ({type(error).__name__})", was_sent=True))
 
@@ -140,7 +147,7 @@ class TokenChannel:
                     deadline.reschedule(asyncio.get_running_loop().time())
             else:
                 waiting_s = 0.0
-                idle_s = idle_s + tick_s if is_quiet and not self._open_generations else 0.0
+                idle_s = idle_s + tick_s if is_quiet and not self._open else 0.0
                 if idle_s >= IDLE_S:
                     self._outbox.end()
 

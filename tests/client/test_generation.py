@@ -1,0 +1,290 @@
+"""Generations: every token once and in order, acknowledged when the block is left."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from rlb import Bridge
+from rlb.client.generation import WINDOW_LINES
+from rlb.errors import FencedError, InvalidMessageError, SidecarUnreachableError
+from tests.client.streams import eventually, messages_in, tokens_in
+from tests.servers.proxy import FaultProxy
+
+
+async def test_tokens_stand_in_order_and_the_end_says_stop(bridge: Bridge, redis: Redis) -> None:
+    """What was produced stands in the stream in that order, numbered from 1, and ends with "stop"."""
+    async with bridge.generation("s", "m") as generation:
+        for number in range(1000):
+            await generation.produce(f"t{number} ")
+    messages = await messages_in(redis, "s")
+    assert [message["token"] for message in messages] == [*(f"t{number} " for number in range(1000)), ""]
+    assert [message["metadata"]["sequence"] for message in messages] == list(range(1, 1002))
+    assert messages[-1]["payload"]["finishReason"] == "stop"
+    assert generation.acked == 1001
+    assert generation.unacked == 0
+    last = await redis.xrevrange("llm:stream:s:m", count=1)
+    assert generation.last_entry_id == last[0][0].decode()
+
+
+async def test_what_the_generation_is_told_stands_in_its_messages(bridge: Bridge, redis: Redis) -> None:
+    """Role and sampling reach every message, the app's span the first and the last entry."""
+    span = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with bridge.generation(
+        "s", "m", role="system", temperature=0.7, max_tokens=20, traceparent=span, requested_at=1
+    ) as generation:
+        message_ids = [await generation.produce(token) for token in ('"\n\t\\ ', "größe 🎉", "")]
+    messages = await messages_in(redis, "s")
+    assert [message["id"] for message in messages[:3]] == message_ids
+    assert [message["token"] for message in messages] == ['"\n\t\\ ', "größe 🎉", "", ""]
+    assert {message["payload"]["role"] for message in messages} == {"system"}
+    assert {(message["metadata"]["temperature"], message["metadata"]["maxTokens"]) for message in messages} == {
+        (0.7, 20)
+    }
+    traced = [b"traceparent" in fields for _, fields in await redis.xrange("llm:stream:s:m")]
+    assert traced == [True, False, False, True]
+
+
+async def test_a_given_reason_ends_the_generation(bridge: Bridge, redis: Redis) -> None:
+    """`complete` says why, gives the last ack, and leaves nothing for the end of the block to do."""
+    async with bridge.generation("s", "m") as generation:
+        await generation.produce("a")
+        ack = await generation.complete("length")
+        assert ack.sequence == 2
+        assert ack.durability == "written"
+        with pytest.raises(RuntimeError, match="complete"):
+            await generation.produce("b")
+    messages = await messages_in(redis, "s")
+    assert [message["payload"].get("finishReason") for message in messages] == [None, "length"]
+
+
+async def test_a_block_that_raises_ends_with_error(bridge: Bridge, redis: Redis) -> None:
+    """Readers learn that the answer broke off, and the app gets its own exception."""
+
+    async def answer() -> None:
+        async with bridge.generation("s", "m") as generation:
+            await generation.produce("a")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await answer()
+    messages = await messages_in(redis, "s")
+    assert [message["token"] for message in messages] == ["a", ""]
+    assert messages[-1]["payload"]["finishReason"] == "error"
+
+
+async def test_a_cancelled_block_ends_with_error(bridge: Bridge, redis: Redis) -> None:
+    """Cancellation goes on, once readers have been told."""
+    is_produced = asyncio.Event()
+
+    async def produce() -> None:
+        async with bridge.generation("s", "m") as generation:
+            await generation.produce("a")
+            is_produced.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(produce())
+    await is_produced.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await messages_in(redis, "s"))[-1]["payload"]["finishReason"] == "error"
+
+
+async def test_a_full_window_holds_the_producer(shaky: Bridge, proxy: FaultProxy) -> None:
+    """Without acks exactly a window of tokens is taken; with them the producer goes on."""
+    async with shaky.generation("s", "m", window=10) as generation:
+        await generation.produce("first")
+        await generation.flush()
+        proxy.freeze()
+
+        async def produce() -> None:
+            for number in range(30):
+                await generation.produce(str(number))
+
+        producing = asyncio.create_task(produce())
+        await asyncio.sleep(0.1)
+        assert generation.unacked == 10
+        assert not producing.done()
+        proxy.thaw()
+        await producing
+    assert generation.acked == 32
+
+
+async def test_a_full_window_of_bytes_holds_the_producer(shaky: Bridge, proxy: FaultProxy) -> None:
+    """Large tokens fill the window before there are many; one that is larger than the window still goes."""
+    half = "x" * 600_000
+    async with shaky.generation("s", "m") as generation:
+        await generation.produce(half)
+        await generation.flush()
+        proxy.freeze()
+        await generation.produce(half)
+        waiting = asyncio.create_task(generation.produce(half))
+        await asyncio.sleep(0.1)
+        assert generation.unacked == 1
+        assert not waiting.done()
+        proxy.thaw()
+        await waiting
+    assert generation.acked == 4
+
+
+@pytest.mark.parametrize("where", ["same bridge", "other bridge"])
+async def test_another_writer_fences_the_generation(bridge: Bridge, redis: Redis, sidecar: Path, where: str) -> None:
+    """The newer generation has the stream; the older one is told, and adds nothing, not even its end."""
+
+    async def answer(rival: Bridge) -> None:
+        async with bridge.generation("s", "m") as old:
+            await old.produce("old")
+            await old.flush()
+            async with rival.generation("s", "m") as new:
+                await new.produce("new")
+                await new.flush()
+                with suppress(FencedError):
+                    await old.produce("late")
+                with pytest.raises(FencedError):
+                    await old.flush()
+                await new.produce("newer")
+            await old.produce("later")
+
+    async with Bridge(sidecar) as other:
+        with pytest.raises(FencedError):
+            await answer(bridge if where == "same bridge" else other)
+    assert await tokens_in(redis, "s") == ["old", "new", "newer", ""]
+
+
+async def test_the_end_of_the_block_raises_what_failed(bridge: Bridge, redis: Redis, sidecar: Path) -> None:
+    """A failure that nobody asked for is raised at the latest when the block is left."""
+
+    async def answer(other: Bridge) -> None:
+        async with bridge.generation("s", "m") as old:
+            await old.produce("old")
+            await old.flush()
+            async with other.generation("s", "m") as new:
+                await new.produce("new")
+            await old.produce("late")
+
+    async with Bridge(sidecar) as other:
+        with pytest.raises(FencedError):
+            await answer(other)
+    assert await tokens_in(redis, "s") == ["old", "new", ""]
+
+
+async def test_generations_of_one_stream_may_follow_each_other(bridge: Bridge, redis: Redis) -> None:
+    """A conversation is one stream: each answer ends before the next begins, and none fences another."""
+    for turn in range(3):
+        async with bridge.generation("s", "m") as generation:
+            await generation.produce(f"turn {turn}")
+    assert await tokens_in(redis, "s") == ["turn 0", "", "turn 1", "", "turn 2", ""]
+
+
+async def test_a_refused_stream_is_an_error_of_its_class(bridge: Bridge) -> None:
+    """The code of an error line becomes the exception."""
+    with pytest.raises(InvalidMessageError, match="sessionId"):
+        async with bridge.generation("not:allowed", "m") as generation:
+            await generation.produce("a")
+
+
+async def test_a_refused_generation_leaves_the_others_alone(bridge: Bridge, redis: Redis) -> None:
+    """A bad line on the shared connection fails its own generation and no other."""
+    async with bridge.generation("good", "m") as good:
+        await good.produce("a")
+        with pytest.raises(InvalidMessageError):
+            async with bridge.generation("not:allowed", "m") as bad:
+                await bad.produce("x")
+        await good.produce("b")
+    assert await tokens_in(redis, "good") == ["a", "b", ""]
+
+
+async def test_text_that_is_none_is_refused_at_once(bridge: Bridge, redis: Redis) -> None:
+    """A lone surrogate cannot be written; the generation goes on without it."""
+    async with bridge.generation("s", "m") as generation:
+        await generation.produce("a")
+        with pytest.raises(InvalidMessageError, match="surrogate"):
+            await generation.produce("\ud83d")
+        await generation.produce("b")
+    assert await tokens_in(redis, "s") == ["a", "b", ""]
+
+
+async def test_tokens_are_taken_inside_of_the_block_only(bridge: Bridge) -> None:
+    """A generation that was not entered, or was left, takes nothing."""
+    generation = bridge.generation("s", "m")
+    with pytest.raises(RuntimeError, match="async with"):
+        await generation.produce("a")
+    async with generation:
+        pass
+    with pytest.raises(RuntimeError, match="async with"):
+        await generation.produce("b")
+
+
+@pytest.mark.parametrize("durability", ["written", "replicated", "fsynced"])
+async def test_the_ack_states_the_level_that_was_reached(bridge: Bridge, durability: str) -> None:
+    """On a server without replicas and without a log of its own, a stronger level is not claimed."""
+    async with bridge.generation("s", "m", durability=durability) as generation:  # type: ignore[arg-type]
+        await generation.produce("a")
+    assert generation.last_ack is not None
+    assert generation.last_ack.durability == "written"
+
+
+async def test_a_slow_level_holds_up_only_its_own(bridge: Bridge) -> None:
+    """Tokens that only have to be written do not wait behind others that wait for a replica."""
+    async with bridge.generation("slow", "m", durability="replicated") as slow:
+        await slow.produce("a")
+        async with asyncio.timeout(0.5), bridge.generation("fast", "m") as fast:
+            for _ in range(100):
+                await fast.produce("b")
+        assert slow.acked == 0
+    assert slow.acked == 2
+
+
+async def test_a_thousand_generations_share_one_connection(shaky: Bridge, proxy: FaultProxy, redis: Redis) -> None:
+    """All at once over one bridge: each stream has its own tokens, all of them, in order."""
+
+    async def answer(number: int) -> None:
+        async with shaky.generation(f"s-{number}", "m") as generation:
+            for token in range(20):
+                await generation.produce(f"{number}.{token}")
+                if token % 7 == number % 7:
+                    await asyncio.sleep(0)
+
+    await asyncio.gather(*(answer(number) for number in range(1000)))
+    assert proxy.accepted_count == 1
+    for number in range(1000):
+        assert await tokens_in(redis, f"s-{number}") == [*(f"{number}.{token}" for token in range(20)), ""]
+
+
+async def test_an_idle_connection_is_given_up(
+    shaky: Bridge, proxy: FaultProxy, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between generations the request ends after a while, and the next one begins another."""
+    monkeypatch.setattr("rlb.client.token_channel.IDLE_S", 0.05)
+    shaky._ack_timeout_s = 0.2
+    async with shaky.generation("s-1", "m") as generation:
+        await generation.produce("a")
+        await asyncio.sleep(0.5)
+        await generation.produce("b")
+    channel = shaky._channel("written")
+    await eventually(lambda: channel._runner is not None and channel._runner.done())
+    async with shaky.generation("s-2", "m") as generation:
+        await generation.produce("c")
+    assert await tokens_in(redis, "s-1") == ["a", "b", ""]
+    assert await tokens_in(redis, "s-2") == ["c", ""]
+
+
+async def test_without_a_sidecar_the_error_names_the_path(short_tmp: Path) -> None:
+    """Nobody has to guess which socket was tried, and nobody waits for one that never was there."""
+    async with Bridge(f"{short_tmp}/none.sock") as bridge:
+        async with asyncio.timeout(2):
+            with pytest.raises(SidecarUnreachableError, match=f"{short_tmp}/none.sock: No such file"):
+                async with bridge.generation("s", "m") as generation:
+                    await generation.produce("a")
+
+
+def test_the_window_is_within_what_the_sidecar_recognises() -> None:
+    """All that may be sent again fits twice into the window in which repeated messages are recognised."""
+    from rlb.settings import StreamSettings
+
+    assert StreamSettings().dedupe_entries >= 2 * WINDOW_LINES
