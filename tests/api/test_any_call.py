@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 
 from rlb.errors import BY_CODE
-from tests.api.test_openapi import ROUTES
 from tests.support.http import M, S, problem, token
 from tests.support.sidecar import RunningSidecar, StartSidecar
+from tests.support.table import ROUTES
 
 WITH_BODY = [route for route in ROUTES if route.takes]
 STREAMED = [route for route in ROUTES if route.is_streamed and route.method == "GET"]

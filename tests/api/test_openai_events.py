@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,28 +13,7 @@ from rlb.api.openai_events import DONE, OpenAiEvents
 from rlb.domain.draft import TokenRequest
 from rlb.errors import ApiError, InvalidJsonError, InvalidMessageError
 from tests.support.fuzz import examples
-
-
-def chat(content: str | None = None, *, finish: str | None = None, index: int = 0, **more: Any) -> bytes:
-    """A chunk of a chat completion as vLLM sends it."""
-    delta = {key: value for key, value in {"content": content, **more}.items() if value is not None}
-    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish, "stop_reason": None}
-    return chunk("chat.completion.chunk", [choice])
-
-
-def text(content: str, finish: str | None = None) -> bytes:
-    """A chunk of a plain completion."""
-    choice = {"index": 0, "text": content, "logprobs": None, "finish_reason": finish, "stop_reason": None}
-    return chunk("text_completion", [choice])
-
-
-def chunk(kind: str, choices: list[Any], **more: Any) -> bytes:
-    body = {"id": "chatcmpl-1", "object": kind, "created": 1732276800, "model": "llama", "choices": choices}
-    return json.dumps(body | more).encode()
-
-
-USAGE = chunk("chat.completion.chunk", [], usage={"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7})
-ROLE = chat("", role="assistant")
+from tests.support.openai_chunks import ROLE, USAGE, chat, chunk, text
 
 
 def messages(*stream: bytes, cut_off: bool = False) -> list[TokenRequest]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import jsonschema_rs
@@ -12,25 +11,13 @@ import pytest
 import schemathesis
 
 from rlb._version import __version__
-from rlb.api.app import Application, socket_app
-from rlb.api.health import Health
 from rlb.api.openapi import describe, page
-from rlb.api.routes import BodyBounds, Route
-from rlb.bridge.core import Core
+from rlb.api.routes import Route
 from rlb.errors import BY_CODE
+from tests.support.table import ROUTES
 
-NOWHERE = cast("Core", None)
 ELSEWHERE = {"not_found", "method_not_allowed"}
 """Codes of what is not in the table, and so in no operation of it."""
-
-
-def table() -> tuple[Route, ...]:
-    """Every route of the socket; none of them is called."""
-    application: Application = socket_app(NOWHERE, Health(), BodyBounds(1, 1, 1.0, 1.0), asyncio.Event())
-    return application._router.routes
-
-
-ROUTES = table()
 DOCUMENT = describe(ROUTES, __version__)
 OPERATIONS = {(method.upper(), path): op for path, ops in DOCUMENT["paths"].items() for method, op in ops.items()}
 

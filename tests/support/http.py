@@ -93,6 +93,7 @@ class Conversation:
             return [json.loads(line) for line in (await self.response.read()).splitlines()]
 
     async def __aenter__(self) -> Self:
+        self.send(b"\n")  # a blank line: aiohttp keeps the header back until it has a piece of the body
         request = self._client.post(self._path, data=self._body(), headers=self._headers, params=self._params)
         self.response = await request
         return self
