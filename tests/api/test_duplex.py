@@ -18,9 +18,10 @@ from tests.support.sidecar import RunningSidecar, StartSidecar
 POST = b"POST /v1/tokens HTTP/1.1\r\nHost: rlb\r\nContent-Type: application/x-ndjson\r\n"
 
 
-async def post(
-    http: aiohttp.ClientSession, *bodies: Any, path: str = "/v1/tokens", **params: str
-) -> list[dict[str, Any]]:
+Answers = list[dict[str, Any]]
+
+
+async def post(http: aiohttp.ClientSession, *bodies: Any, path: str = "/v1/tokens", **params: str) -> Answers:
     """All answers to lines that are sent at once."""
     body, headers = lines(list(bodies)), {"Content-Type": NDJSON}
     async with http.post(path, data=body, headers=headers, params=params) as response:
