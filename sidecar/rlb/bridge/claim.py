@@ -29,6 +29,10 @@ class ClaimReply:
     newer: tuple[tuple[str, EntryId], ...]
     """Message id and entry id of what stands behind the id that the caller knew, oldest first. A message id that
     cannot be read is empty."""
+    follows_foreign: bool
+    """Whether the last entry was written by somebody who does not number entries as rlb does (`XADD *`)."""
+    ahead_s: float
+    """How long it takes until the new entry's id is in the past, if it is not."""
 
 
 def claim_arguments(
@@ -56,7 +60,7 @@ def further_fields(draft: Draft) -> tuple[Arg, ...]:
 
 def parse_claim_reply(reply: list[Any]) -> ClaimReply:
     """Read the claim script's reply."""
-    verdict, entry_id, before, max_length, retention_ms, flat = reply
+    verdict, entry_id, before, max_length, retention_ms, flat, foreign, ahead_ms = reply
     pairs = zip(flat[::2], flat[1::2], strict=True)
     newer = tuple((message_id.decode("utf-8", "replace"), parse_entry_id(at)) for message_id, at in pairs)
     return ClaimReply(
@@ -65,4 +69,6 @@ def parse_claim_reply(reply: list[Any]) -> ClaimReply:
         parse_entry_id(before),
         Limits(max_length, retention_ms),
         newer[::-1],
+        foreign == b"1",
+        ahead_ms / 1000,
     )

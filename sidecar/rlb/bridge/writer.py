@@ -9,6 +9,9 @@ not above the stream's last, and on that one rule the rest stands:
 - *A lost reply* leaves a message unsure. The writer claims again with the last id that it knows for certain; the
   claim lists everything behind that id, and what is in the list has landed. A late copy of the lost command, still
   in some buffer, finds the stream past its id and is refused, so nothing is written twice.
+- *A foreign writer* (`XADD *`) gets ids of the present. Those behind a claim are of the past, so all of them are
+  refused from then on, as after another writer's claim. Where a claim's are not, because the foreign entry is not
+  either, nothing is sent behind it, and the next message claims a moment later.
 - *A refusal for now* (out of memory, read-only, loading) sends the refused messages back to the head of the queue,
   in order, until they land or their deadline passes.
 """
@@ -44,6 +47,9 @@ from rlb.redis_io.scripts import CLAIM
 
 PAUSE_S = 0.05
 """The wait before a write is tried again that Redis refused for now."""
+
+WARY_S = 1.0
+"""How long a writer reckons with a foreign one; also how far ids may be ahead of the time for it to wait for them."""
 
 
 class Appended(Protocol):
@@ -94,6 +100,7 @@ class StreamWriter:
         self._next = ZERO
         self._sequence = 0
         self._claimed_s = 0.0
+        self._wary_until_s = 0.0
         self._pause: asyncio.TimerHandle | None = None
         self._trouble: Failure | None = None
         self._scan_task: asyncio.Task[None] | None = None
@@ -257,6 +264,12 @@ class StreamWriter:
         self._next = entry_id
         self._learn(claim.newer, claim.before, written=ticket)
         self._landed(ticket, claim.before, entry_id)
+        if claim.follows_foreign:
+            self._wary_until_s = self._claimed_s + WARY_S
+        if 0 < claim.ahead_s < WARY_S and self._claimed_s < self._wary_until_s:
+            # A foreign entry could take the very next id. Claim again once ids of the past are to be had.
+            self._state = _State.IDLE
+            self._pause_for(claim.ahead_s)
         self._touch_index(entry_id)
 
     def _landed(self, ticket: Ticket, previous: EntryId, entry_id: EntryId) -> None:

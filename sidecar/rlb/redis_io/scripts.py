@@ -39,8 +39,8 @@ CLAIM = Script(
 -- ARGV  1 last id the caller knows of  2 '1' to refuse if the stream has moved past it  3 how many newer entries to
 --       look at  4 message id  5 lowest sequence to give  6 MAXLEN  7 retention, ms  8 message JSON before the
 --       sequence  9 and after it  10.. further fields
--- Gives {verdict, entry id, last id before, MAXLEN, retention, {message id, entry id, ...} of newer entries}, the
--- newest first
+-- Gives {verdict, entry id, last id before, MAXLEN, retention, {message id, entry id, ...} of newer entries, '1' if
+-- the last entry before is a foreign writer's, ms until the entry id is in the past}, newer ones the newest first
 --   'appended'  entry id is the new entry's
 --   'present'   the message was there, as entry id; nothing was written
 --   'moved'     the stream is past what the caller knows; nothing was written
@@ -75,6 +75,15 @@ else
   end
 end
 
+local last_ms, last_seq = pair(last)
+local decoded, counted = message(last_entry), nil
+if decoded and type(decoded.metadata) == 'table' and type(decoded.metadata.sequence) == 'number' then
+  counted = math.floor(decoded.metadata.sequence)
+  if counted ~= counted or math.abs(counted) >= 9007199254740991 then counted = nil end
+end
+local foreign = '0'
+if last_entry and select(2, pair(last_entry[1])) ~= counted then foreign = '1' end
+
 local config = redis.call('HMGET', KEYS[2], 'maxLength', 'retentionMs')
 local max_length, retention = tonumber(config[1] or ARGV[6]), tonumber(config[2] or ARGV[7])
 
@@ -93,22 +102,24 @@ if last ~= known then
     end
   end
   if strict or (#entries > window and not present) then
-    return {'moved', '', last, max_length, retention, newer}
+    return {'moved', '', last, max_length, retention, newer, foreign, 0}
   end
-  if present then return {'present', present, last, max_length, retention, newer} end
+  if present then return {'present', present, last, max_length, retention, newer, foreign, 0} end
 end
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local last_ms, last_seq = pair(last)
 local seq = math.max(last_seq, tonumber(ARGV[5]) - 1)
 -- A writer that numbers its messages but not its ids (XADD *) still moves the count forward, never back.
-local decoded = message(last_entry)
-local counted = decoded and type(decoded.metadata) == 'table' and decoded.metadata.sequence
-if type(counted) == 'number' and counted > seq and counted < 9007199254740991 then seq = math.floor(counted) end
+if counted and counted > seq then seq = counted end
 seq = seq + 1
 
-local id = string.format('%.0f-%.0f', math.max(now, last_ms + 1), seq)
+-- XADD * takes <now>-0 or, if the last id is not in the past, the id next to it: one that the caller is going to use.
+-- Of the appends behind a claim only that one would be refused, and the rest taken, out of order. So a claim is of the
+-- millisecond before, where it can be.
+local ms = math.max(now - 1, last_ms + 1)
+local ahead = ms < now and 0 or ms - now + 2
+local id = string.format('%.0f-%.0f', ms, seq)
 local command = {'XADD', key}
 if max_length > 0 then
   command[3], command[4], command[5] = 'MAXLEN', '~', max_length
@@ -124,7 +135,7 @@ if retention > 0 then
   redis.call('PEXPIRE', key, retention)
   if config[1] or config[2] then redis.call('PEXPIRE', KEYS[2], retention) end
 end
-return {'appended', id, last, max_length, retention, newer}
+return {'appended', id, last, max_length, retention, newer, foreign, ahead}
 """
 )
 
