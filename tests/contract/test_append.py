@@ -1,0 +1,390 @@
+"""The append path: ids, sequences, renewal, bounds and answers, the same on every server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from rlb.domain.message import StreamConfig
+from rlb.errors import DrainingError, InvalidMessageError, WrongTypeError
+from tests.servers.process import RedisServer
+from tests.support.cores import KEY, M, RunningCore, StartCore, draft, eventually
+from tests.support.stored import assert_answers_true, assert_gap_free, stored, tokens
+
+CONFIG_KEY = f"llm:stream-config:{{{KEY}}}"
+HOUR_MS = 3_600_000
+
+
+async def redis_ms(redis: Redis) -> int:
+    seconds, micros = await redis.time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+async def command_count(redis: Redis, name: str) -> int:
+    stats: dict[str, Any] = await redis.info("commandstats")
+    found = stats.get(f"cmdstat_{name}")
+    return int(found["calls"]) if found else 0
+
+
+async def test_the_first_append_claims_the_stream(core: RunningCore, redis: Redis) -> None:
+    """The first entry is number 1, its id is just before the Redis time and that number, and the answer says so."""
+    before_ms = await redis_ms(redis)
+    ticket = await core.write("a", message_id="id-1", traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+    (entry,) = await stored(redis)
+    assert ticket.entry_id == entry.id
+    assert entry.id.seq == entry.sequence == 1
+    assert before_ms - 1 <= entry.id.ms < await redis_ms(redis)
+    assert entry.message["id"] == "id-1"
+    assert list(entry.fields) == [b"data", b"traceparent"]
+    assert not ticket.duplicate
+
+
+async def test_tokens_behind_the_claim_are_plain_appends(core: RunningCore, redis: Redis) -> None:
+    """A generation costs one script; every further token is one XADD with the next id of the same claim."""
+    await redis.config_resetstat()
+    tickets = await core.generate(100, complete=True)
+    entries = await stored(redis)
+    assert_gap_free(entries)
+    assert_answers_true(tickets, entries)
+    assert tokens(entries) == [str(number) for number in range(100)]
+    assert len({entry.id.ms for entry in entries}) == 1
+    assert entries[-1].message["payload"]["finishReason"] == "stop"
+    assert [entry.message["metadata"]["isComplete"] for entry in entries] == [False] * 99 + [True]
+    # Once by digest, once more with the text that the server did not know.
+    assert await command_count(redis, "evalsha") == 1
+    assert await command_count(redis, "eval") == 1
+    assert await command_count(redis, "xadd") == 100
+
+
+async def test_a_second_generation_continues_the_sequence(core: RunningCore, redis: Redis) -> None:
+    """Sequences count the stream's messages, not those of one generation."""
+    await core.generate(3, complete=True)
+    await core.generate(3, complete=True)
+    assert_gap_free(await stored(redis))
+
+
+async def test_ids_stay_within_a_second_of_the_time(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """While a stream is written its claim is renewed, so that the time in the ids is true, with no gap at a renewal."""
+    core = await start_core(server.url, stream={"renew_ms": 100}).ready()
+    connection = core.connection()
+    written: list[int] = []
+    until_s = time.monotonic() + 0.7
+    while time.monotonic() < until_s:
+        connection.send(str(len(written)))
+        await connection.answers()
+        written.append(await redis_ms(redis))
+        await asyncio.sleep(0.005)
+    entries = await stored(redis)
+    assert_gap_free(entries)
+    claims = len({entry.id.ms for entry in entries})
+    assert 4 <= claims <= 8
+    assert max(at - entry.id.ms for at, entry in zip(written, entries, strict=True)) < 100 + 200
+    assert max(entry.id.ms - at for at, entry in zip(written, entries, strict=True)) <= 0
+
+
+async def test_a_full_pipeline_is_renewed_without_a_gap(
+    start_core: StartCore, server: RedisServer, redis: Redis
+) -> None:
+    """A renewal among many tokens that are still on their way keeps order and numbering."""
+    core = await start_core(server.url, stream={"renew_ms": 5}).ready()
+    connection = core.connection()
+    for number in range(2000):
+        connection.send(str(number))
+        if number % 50 == 0:
+            await asyncio.sleep(0.002)
+    tickets = await connection.answers()
+    entries = await stored(redis)
+    assert_gap_free(entries)
+    assert_answers_true(tickets, entries)
+    assert tokens(entries) == [str(number) for number in range(2000)]
+    assert len({entry.id.ms for entry in entries}) > 3
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["same sidecar", "restarted sidecar"])
+async def test_the_sequence_continues_after_a_trim(
+    restarts: bool, start_core: StartCore, server: RedisServer, redis: Redis
+) -> None:
+    """Trimming, even to nothing, does not make the sequence begin anew."""
+    core = await start_core(server.url).ready()
+    await core.generate(10)
+    await redis.xtrim(KEY, maxlen=0, approximate=False)
+    if restarts:
+        await core.close()
+        core = await start_core(server.url).ready()
+    await core.generate(3)
+    assert_gap_free(await stored(redis), first=11)
+
+
+async def test_the_sequence_continues_after_a_restart(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """A sidecar that knows nothing of a stream goes on where the stream stands."""
+    for _ in range(3):
+        core = await start_core(server.url).ready()
+        await core.generate(5)
+        await core.close()
+    entries = await stored(redis)
+    assert_gap_free(entries)
+    assert len(entries) == 15
+
+
+@pytest.mark.parametrize("gone_by", ["delete", "expire"])
+async def test_the_sequence_continues_when_the_key_goes(gone_by: str, core: RunningCore, redis: Redis) -> None:
+    """Deleted or expired between or under writes, the stream begins anew, but the numbers do not go back."""
+    connection = core.connection()
+    for number in range(6):
+        if number == 3:
+            await (redis.delete(KEY) if gone_by == "delete" else redis.pexpire(KEY, 1))
+            await eventually(lambda: _is_gone(redis))
+        connection.send(str(number))
+        await connection.answers()
+    assert_gap_free(await stored(redis), first=4)
+    # The same when the sidecar has to claim the key that is gone.
+    await redis.delete(KEY)
+    await core.generate(2)
+    assert_gap_free(await stored(redis), first=7)
+
+
+async def _is_gone(redis: Redis) -> bool:
+    return not await redis.exists(KEY)
+
+
+async def test_a_stream_that_comes_back_while_it_is_written_still_expires(
+    start_core: StartCore, server: RedisServer, redis: Redis
+) -> None:
+    """A key that was deleted under its writer gets its time to live back with the next renewal."""
+    core = await start_core(server.url, stream={"renew_ms": 50}).ready()
+    connection = core.connection()
+    connection.send("a")
+    await connection.answers()
+    await redis.delete(KEY)
+    await asyncio.sleep(0.1)
+    connection.send("b")
+    await connection.answers()
+    assert 0 < await redis.pttl(KEY) <= HOUR_MS
+
+
+async def test_the_length_is_bounded(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """MAXLEN is kept approximately: whole nodes of the oldest entries go, the newest stay, the sequence goes on."""
+    core = await start_core(server.url, stream={"max_length": 200}).ready()
+    await core.generate(1000)
+    entries = await stored(redis)
+    assert 200 <= len(entries) < 400
+    assert_gap_free(entries, first=1001 - len(entries))
+
+
+async def test_no_bound_keeps_everything(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """0 means without limit, for the length and for the time to live."""
+    core = await start_core(server.url, stream={"max_length": 0, "retention_ms": 0}).ready()
+    await core.generate(1000)
+    assert await redis.xlen(KEY) == 1000
+    assert await redis.pttl(KEY) == -1
+
+
+async def test_retention_bounds_key_and_entries(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """Each claim renews the key's time to live, and trims entries that are older than the retention."""
+    core = await start_core(server.url, stream={"retention_ms": 60_000, "renew_ms": 50}).ready()
+    old_ms = await redis_ms(redis) - 61_000
+    async with redis.pipeline(transaction=False) as pipeline:
+        for number in range(1, 301):
+            _ = pipeline.xadd(KEY, {"data": "{}"}, id=f"{old_ms}-{number}")
+        await pipeline.execute()
+    await redis.pexpire(KEY, 30_000)
+    await core.write("a")
+    assert 59_000 < await redis.pttl(KEY) <= 60_000
+    rows: Any = await redis.xrange(KEY)
+    assert len(rows) < 300  # whole nodes, as with the length
+    assert rows[-1][0].endswith(b"-301")
+    await redis.pexpire(KEY, 30_000)
+    await asyncio.sleep(0.06)
+    await core.write("b")
+    assert 59_000 < await redis.pttl(KEY) <= 60_000
+
+
+async def test_a_stream_may_have_its_own_bounds(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """Bounds given at creation win over the sidecar's, for every sidecar, and live as long as the stream."""
+    core = await start_core(server.url, stream={"renew_ms": 50}).ready()
+    assert await core.core.streams.create(core.stream(), StreamConfig(max_length=100, retention_ms=5_000))
+    await core.generate(1000)
+    assert 100 <= await redis.xlen(KEY) < 300
+    for key in (KEY, CONFIG_KEY):
+        assert 4_000 < await redis.pttl(key) <= 5_000
+    # Changed while it is written, they are taken up with the next renewal.
+    assert not await core.core.streams.create(core.stream(), StreamConfig(max_length=500, retention_ms=50_000))
+    await asyncio.sleep(0.06)
+    await core.generate(1000)
+    assert 500 <= await redis.xlen(KEY) < 700
+    assert 49_000 < await redis.pttl(KEY) <= 50_000
+
+
+async def test_a_key_of_another_type_is_refused_at_once(core: RunningCore, redis: Redis) -> None:
+    """A key that holds no stream is told as such, is left alone, and can be written once it is out of the way."""
+    await redis.set(KEY, "mine")
+    with pytest.raises(WrongTypeError):
+        await core.write("a")
+    tickets = await core.generate(3)
+    assert [type(ticket.error) for ticket in tickets] == [WrongTypeError] * 3
+    assert await redis.get(KEY) == b"mine"
+    await redis.delete(KEY)
+    await core.write("b")
+    assert tokens(await stored(redis)) == ["b"]
+
+
+async def test_the_index_knows_the_stream(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """Each claim notes the stream's last activity in the index."""
+    core = await start_core(server.url, stream={"renew_ms": 20}).ready()
+    first = await core.write("a")
+    await eventually(lambda: redis.zscore("llm:streams", KEY))
+    assert first.entry_id is not None
+    assert await redis.zscore("llm:streams", KEY) == first.entry_id.ms
+    await asyncio.sleep(0.05)
+    second = await core.write("b")
+    assert second.entry_id is not None
+    written_ms = second.entry_id.ms
+    assert written_ms > first.entry_id.ms
+    await eventually(lambda: _score_is(redis, written_ms))
+
+
+async def _score_is(redis: Redis, ms: int) -> bool:
+    return bool(await redis.zscore("llm:streams", KEY) == ms)
+
+
+async def test_nothing_else_is_written(core: RunningCore, redis: Redis) -> None:
+    """A produced token leaves two keys behind: the stream and the index."""
+    await core.generate(3, complete=True)
+    await eventually(lambda: redis.exists("llm:streams"))
+    assert set(await redis.keys()) == {KEY.encode(), b"llm:streams"}
+
+
+async def test_many_streams_at_once(core: RunningCore, redis: Redis) -> None:
+    """Streams do not get into each other's way: each keeps its own order and numbering."""
+    connection = core.connection()
+    for number in range(20):
+        for session in range(30):
+            connection.send(str(number), session=f"s-{session}")
+    await connection.answers()
+    for session in range(30):
+        entries = await stored(redis, f"llm:stream:s-{session}:{M}")
+        assert_gap_free(entries)
+        assert tokens(entries) == [str(number) for number in range(20)]
+
+
+async def test_two_connections_share_a_stream_of_one_sidecar(core: RunningCore, redis: Redis) -> None:
+    """Shared producers of one sidecar write in between each other, each in its own order."""
+    one, two = core.connection(fences=False), core.connection(fences=False)
+    for number in range(100):
+        one.send(f"one {number}")
+        two.send(f"two {number}")
+    await one.answers()
+    await two.answers()
+    entries = await stored(redis)
+    assert_gap_free(entries)
+    for name in ("one", "two"):
+        assert [token for token in tokens(entries) if token.startswith(name)] == [f"{name} {n}" for n in range(100)]
+
+
+async def guide_writes(redis: Redis, sequence: int | None = None) -> None:
+    """Append as the guide's producer does: an id of the server's, and a sequence from the length."""
+    counted = sequence if sequence is not None else await redis.xlen(KEY) + 1
+    message = {"id": f"guide-{counted}", "token": "foreign", "metadata": {"sequence": counted, "isComplete": False}}
+    await redis.xadd(KEY, {"data": json.dumps(message)})
+
+
+async def test_a_foreign_writer_in_between(core: RunningCore, redis: Redis) -> None:
+    """Among entries that a foreign producer adds with `XADD *`, ours keep order, and numbers that only grow."""
+    connection = core.connection(fences=False)
+    for number in range(30):
+        connection.send(str(number))
+        if number % 3 == 0:
+            await connection.answers()
+            await guide_writes(redis)
+    tickets = await connection.answers()
+    entries = await stored(redis)
+    ours = [entry for entry in entries if entry.token != "foreign"]
+    assert_answers_true(tickets, entries)
+    assert tokens(ours) == [str(number) for number in range(30)]
+    assert all(entry.id.seq == entry.sequence for entry in ours)
+    sequences = [entry.sequence for entry in ours]
+    assert sequences == sorted(set(sequences))
+    assert len(entries) == 30 + 10
+
+
+async def test_the_sequence_goes_on_behind_a_foreign_writers(core: RunningCore, redis: Redis) -> None:
+    """A foreign producer that is ahead in its own count is not followed by a smaller number."""
+    await guide_writes(redis, sequence=41)
+    await core.write("ours")
+    assert (await stored(redis))[-1].sequence == 42
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["no json", '{"metadata":{"sequence":"x"}}', '{"metadata":[]}', "[]", '{"metadata":{"sequence":1e308}}', "null"],
+)
+async def test_foreign_entries_of_any_form(data: str, core: RunningCore, redis: Redis) -> None:
+    """Whatever a foreign writer has put last, the stream can be written behind it."""
+    await redis.xadd(KEY, {"data": data})
+    await redis.xadd(KEY, {"other": "field"})
+    await redis.xadd(KEY, {"data": data})
+    tickets = await core.generate(3)
+    rows: Any = await redis.xrange(KEY)
+    assert [entry_id.decode() for entry_id, _ in rows[3:]] == [str(ticket.entry_id) for ticket in tickets]
+
+
+async def test_a_stream_with_ids_from_the_future(core: RunningCore, redis: Redis) -> None:
+    """Where the last id is ahead of the time (a clock that was set back), ids go on behind it."""
+    ahead_ms = await redis_ms(redis) + HOUR_MS
+    await redis.xadd(KEY, {"data": "{}"}, id=f"{ahead_ms}-7")
+    ticket = await core.write("a")
+    assert ticket.entry_id is not None
+    assert ticket.entry_id == (ahead_ms + 1, 8)
+
+
+async def test_a_bad_id_is_refused_before_anything_is_sent(core: RunningCore, redis: Redis) -> None:
+    """An id that breaks its rule makes no key and costs no memory."""
+    with pytest.raises(InvalidMessageError):
+        await core.write("a", session="a:b")
+    assert core.core.appender.buffered_bytes == 0
+    assert await redis.dbsize() == 0
+
+
+async def test_a_drain_writes_what_was_taken_and_takes_no_more(core: RunningCore, redis: Redis) -> None:
+    """Draining returns once every accepted message stands in Redis; later ones are refused."""
+    connection = core.connection()
+    for number in range(500):
+        connection.send(str(number))
+    assert await core.core.appender.drain(10) == 0
+    assert len(await stored(redis)) == 500
+    assert core.core.appender.buffered_bytes == 0
+    with pytest.raises(DrainingError):
+        core.core.appender.submit("s", "m", draft("late"), lambda _: None)
+
+
+async def test_a_foreign_writer_that_never_rests(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """Full pipelines keep their order and lose nothing while a foreign producer writes as fast as it can."""
+    core = await start_core(server.url, stream={"max_length": 0}).ready()
+    connection = core.connection(fences=False)
+    is_over = asyncio.Event()
+
+    async def never_rest() -> None:
+        while not is_over.is_set():
+            await guide_writes(redis)
+
+    foreign = asyncio.create_task(never_rest())
+    for number in range(500):
+        connection.send(str(number))
+        if number % 20 == 0:
+            await asyncio.sleep(0.002)
+    tickets = await connection.answers()
+    is_over.set()
+    await foreign
+    entries = await stored(redis)
+    ours = [entry for entry in entries if entry.token != "foreign"]
+    assert len(entries) > len(ours) + 50
+    assert_answers_true(tickets, entries)
+    assert tokens(ours) == [str(number) for number in range(500)]
+    sequences = [entry.sequence for entry in ours]
+    assert sequences == sorted(set(sequences))
+    assert sequences == [entry.id.seq for entry in ours]
