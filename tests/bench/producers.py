@@ -65,13 +65,13 @@ async def sidecar_ndjson(socket_path: Path, messages: int) -> None:
     """NDJSON through the sidecar, in chunks of `BATCH` lines, acks read as they come."""
 
     async def body() -> AsyncIterator[bytes]:
-        lines = [
-            json.dumps({"sessionId": f"b-{session}", "modelId": MODEL, "token": " token"}).encode() + b"\n"
-            for session in range(SESSIONS)
-        ]
         for _ in range(messages // SESSIONS):
             for start in range(0, SESSIONS, BATCH):
-                yield b"".join(lines[start : start + BATCH])
+                lines = [
+                    json.dumps({"sessionId": f"b-{session}", "modelId": MODEL, "token": " token"})
+                    for session in range(start, start + BATCH)
+                ]
+                yield "\n".join((*lines, "")).encode()
 
     connector = aiohttp.UnixConnector(str(socket_path))
     async with (
