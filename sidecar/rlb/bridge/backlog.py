@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from rlb.bridge.recent import RecentMessages
 from rlb.bridge.ticket import Producer, Ticket
@@ -107,14 +107,14 @@ class Backlog:
                 self.succeed(ticket, entry_id_found, duplicate=not ticket.unsure)
                 yield ticket, entry_id_found
 
-    def fence(self, taking_over: Ticket | None = None) -> None:
+    def fence(self, standing: Iterable[Ticket] = ()) -> None:
         """Another writer has appended: end the exclusive generations that were open before.
 
-        `taking_over` is a message that has just been written in spite of it; what it opened goes on, as does what
+        `standing` are messages that stand in the stream in spite of it; what they opened goes on, as does what
         queued messages open.
         """
         error = self.fenced_error()
-        reopened = {taking_over.producer} if taking_over is not None and taking_over.opens else set()
+        reopened = {ticket.producer for ticket in standing if ticket.opens}
         fenced: list[Ticket] = []
         for ticket in self.queue:
             if ticket.opens:

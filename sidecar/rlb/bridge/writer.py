@@ -287,12 +287,14 @@ class StreamWriter:
         known, self._known = self._known, before
         if not newer and before == known:
             return
-        own = 0
-        for ticket, entry_id in self._backlog.recognise({message: entry for message, entry in newer if message}):
-            own += ticket.unsure
-            self._sequence = max(self._sequence, entry_id.seq)
-        if len(newer) > own or (not newer and before > known):
-            self._backlog.fence(written)
+        found = list(self._backlog.recognise({message: entry for message, entry in newer if message}))
+        own = {entry_id for ticket, entry_id in found if ticket.unsure}
+        last_other = max((entry_id for _, entry_id in newer if entry_id not in own), default=ZERO)
+        self._sequence = max([self._sequence, *(entry_id.seq for _, entry_id in found)])
+        if last_other > ZERO or (not newer and before > known):
+            # What begins a generation takes over from whoever wrote before it; said again, it does so again.
+            opening = [ticket for ticket, entry_id in found if not ticket.unsure or entry_id > last_other]
+            self._backlog.fence([*opening, written] if written is not None else opening)
 
     async def _scan(self, until: EntryId) -> None:
         """Read all that stands behind the last known id: more was written than a claim looks at."""
