@@ -1,0 +1,5 @@
+"""`python -m rlb.cli` is `rlb`."""
+
+from rlb.cli import main
+
+main()
