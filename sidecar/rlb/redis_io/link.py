@@ -84,10 +84,10 @@ class Link:
 
     async def close(self) -> None:
         """Stop; commands without a reply get `ConnectionLostError`."""
+        self._is_closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._is_closed = True
         if self._wire is not None:
             self._wire.abort()
             await self._lost.wait()
@@ -170,6 +170,9 @@ class Link:
                 await asyncio.sleep(delay_s)
                 continue
             self._opened = opened
+            if self._is_closed:
+                # Below Python 3.12, asyncio.wait_for, which redis-py uses to connect, may swallow a cancellation.
+                return
             self.connects += 1
             self.reason = None
             self._up.set()
