@@ -146,7 +146,9 @@ class Shard:
             try:
                 await self._read(watched)
             except ReplyError as error:
-                await self._after_refusal(error, watched)
+                with contextlib.suppress(ReplyError, ApiError):
+                    await self._after_refusal(error, watched)
+                await asyncio.sleep(0.05)
             except ApiError as error:
                 _log.debug("reader.read_failed", extra={"reason": error.detail})
                 await asyncio.sleep(0.05)
@@ -179,7 +181,6 @@ class Shard:
                 kind = await self._commands.call(b"TYPE", channel.key)
                 if kind not in (b"stream", b"none"):
                     self._gone(channel)
-        await asyncio.sleep(0.05)
 
     async def _look_after_quiet(self, watched: list[Channel], now_s: float) -> None:
         """A read of a stream that is gone, or was made anew with smaller ids, would wait for ever: look."""
