@@ -1,0 +1,427 @@
+"""Live tails: from any point, without holes that are not told, to the end of the generation or of the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from rlb.bridge.tail import End, Gone
+from rlb.domain.entry import Entry, Gap
+from rlb.domain.entry_id import ZERO, EntryId
+from rlb.errors import InvalidIdError, StreamGoneError, StreamNotFoundError, WrongTypeError
+from tests.servers.process import RedisServer
+from tests.support.cores import KEY, RunningCore, StartCore, eventually, token_of
+from tests.support.stored import stored, tokens
+
+NUMBERS = [str(number) for number in range(10)]
+
+
+async def reader_connections(redis: Redis) -> int:
+    """Connections that Redis has for blocking reads."""
+    clients: list[dict[str, str]] = await redis.client_list()
+    return sum(client["name"].startswith("rlb:reader") for client in clients)
+
+
+async def read_count(redis: Redis) -> int:
+    """Blocking reads that Redis has executed since its statistics were reset."""
+    stats: dict[str, Any] = await redis.info("commandstats")
+    found = stats.get("cmdstat_xread")
+    return int(found["calls"]) if found else 0
+
+
+async def test_from_the_start_to_the_end(core: RunningCore) -> None:
+    """History first, then what is written meanwhile, then the end of the generation, which ends the tail."""
+    connection = core.connection()
+    for number in NUMBERS[:5]:
+        connection.send(number)
+    await connection.answers()
+    follower = await core.follow("0")
+    await follower.until(lambda follower: len(follower.entries) == 5)
+    for number in NUMBERS[5:]:
+        connection.send(number, complete="stop" if number == "9" else None)
+    events = await follower.ended()
+    assert [token_of(entry) for entry in follower.entries] == NUMBERS
+    assert follower.sequences == list(range(1, 11))
+    assert isinstance(events[-1], End)
+    assert len(events) == 11
+
+
+async def test_each_entry_as_it_is_stored(core: RunningCore, redis: Redis) -> None:
+    """History and live entries alike carry the id and the very bytes that stand in Redis."""
+    await core.generate(3)
+    follower = await core.follow("0")
+    await core.generate(3)
+    await follower.until(lambda follower: len(follower.entries) == 6)
+    rows: Any = await redis.xrange(KEY)
+    assert [(str(entry.id).encode(), entry.data) for entry in follower.entries] == [
+        (entry_id, fields[b"data"]) for entry_id, fields in rows
+    ]
+    assert all(entry.is_numbered for entry in follower.entries)
+
+
+async def test_from_now_on(core: RunningCore) -> None:
+    """`$` begins behind what is there."""
+    await core.generate(5)
+    follower = await core.follow("$")
+    await core.generate(3, complete=True)
+    await follower.ended()
+    assert follower.sequences == [6, 7, 8]
+
+
+async def test_resuming_anywhere_loses_and_repeats_nothing(core: RunningCore) -> None:
+    """A tail that resumes behind any entry goes on with the very next one."""
+    answers = await core.generate(10, complete=True)
+    for position in range(9):
+        follower = await core.follow(str(answers[position].entry_id))
+        await follower.ended()
+        assert follower.sequences == list(range(position + 2, 11))
+
+
+async def test_a_finished_generation_is_told_to_who_resumes_at_its_end(core: RunningCore) -> None:
+    """Behind the last message there is nothing to come; behind any other, or once more has followed, there is."""
+    answers = await core.generate(3, complete=True)
+    last, before = str(answers[-1].entry_id), str(answers[-2].entry_id)
+    assert await (await core.follow(last)).tail.is_finished()
+    assert not await (await core.follow(before)).tail.is_finished()
+    await core.generate(1)
+    assert not await (await core.follow(last)).tail.is_finished()
+
+
+async def test_the_next_generation_is_another_tail(core: RunningCore) -> None:
+    """A tail ends with its generation; resumed behind it, it goes on with the next one."""
+    await core.generate(3, complete=True)
+    await core.generate(3, complete=True)
+    follower = await core.follow("0")
+    await follower.ended()
+    assert follower.sequences == [1, 2, 3]
+    follower = await core.follow(str(follower.tail.position))
+    await follower.ended()
+    assert follower.sequences == [4, 5, 6]
+
+
+@pytest.mark.parametrize("start", ["0", "$"])
+async def test_a_stream_that_never_was(start: str, core: RunningCore) -> None:
+    """It is told at once, or after the time that one is ready to wait."""
+    with pytest.raises(StreamNotFoundError):
+        await core.follow(start)
+    with pytest.raises(StreamNotFoundError):
+        await core.follow(start, wait_s=0.2)
+    assert core.core.reader.channels == 0
+
+
+@pytest.mark.parametrize("start", ["0", "$"])
+async def test_waiting_for_a_stream_to_begin(start: str, core: RunningCore) -> None:
+    """A subscriber that is early gets everything from the first entry on."""
+    opening = asyncio.create_task(core.follow(start, wait_s=5))
+    await asyncio.sleep(0.05)
+    await core.generate(3, complete=True)
+    follower = await opening
+    await follower.ended()
+    assert follower.sequences == [1, 2, 3]
+
+
+async def test_a_stream_that_is_gone(core: RunningCore, redis: Redis) -> None:
+    """Deleted or expired is told apart from never existed: by the index, or because the subscriber has seen it."""
+    (answer,) = await core.generate(1)
+    await eventually(lambda: redis.zscore("llm:streams", KEY))
+    await redis.delete(KEY)
+    for start in ("0", "$", str(answer.entry_id)):
+        with pytest.raises(StreamGoneError):
+            await core.follow(start)
+    await redis.delete("llm:streams")
+    with pytest.raises(StreamGoneError):
+        await core.follow(str(answer.entry_id))
+
+
+@pytest.mark.parametrize("start", ["", "-1", "-", "+", "1", "abc", "0-0-0", "1732276800000-"])
+async def test_a_malformed_id_is_refused(start: str, core: RunningCore) -> None:
+    """There is no falling back to the start: nobody is sent everything again by mistake."""
+    await core.generate(3)
+    with pytest.raises(InvalidIdError):
+        await core.follow(start)
+
+
+async def test_trimmed_past_the_resume_point(core: RunningCore, redis: Redis) -> None:
+    """What was trimmed behind the resume point is told as a gap, with how much it was."""
+    answers = await core.generate(10)
+    await redis.xtrim(KEY, maxlen=3, approximate=False)
+    seen = answers[2].entry_id
+    assert seen is not None
+    follower = await core.follow(str(seen))
+    await follower.until(lambda follower: len(follower.entries) == 3)
+    first = follower.entries[0]
+    assert follower.events[0] == Gap(seen, first.id, 4)
+    assert follower.sequences == [8, 9, 10]
+
+
+async def test_trimmed_up_to_the_resume_point(core: RunningCore, redis: Redis) -> None:
+    """If only what was seen has been trimmed, there is no gap."""
+    answers = await core.generate(10)
+    await redis.xtrim(KEY, maxlen=3, approximate=False)
+    follower = await core.follow(str(answers[6].entry_id))
+    await follower.until(lambda follower: len(follower.events) == 3)
+    assert follower.sequences == [8, 9, 10]
+
+
+async def test_a_deleted_entry_is_a_gap(core: RunningCore, redis: Redis) -> None:
+    """An entry that was deleted from the middle is told where it is missing."""
+    answers = await core.generate(5)
+    await redis.xdel(KEY, str(answers[2].entry_id))
+    follower = await core.follow("0")
+    await follower.until(lambda follower: len(follower.entries) == 4)
+    assert [type(event) for event in follower.events] == [Entry, Entry, Gap, Entry, Entry]
+    assert isinstance(follower.events[2], Gap)
+    assert follower.events[2].missing == 1
+
+
+async def test_a_gap_from_the_start(core: RunningCore, redis: Redis) -> None:
+    """Who reads from the start of a trimmed stream is told how much there was before."""
+    await core.generate(10)
+    await redis.xtrim(KEY, maxlen=3, approximate=False)
+    follower = await core.follow("0")
+    await follower.until(lambda follower: len(follower.entries) == 3)
+    assert isinstance(follower.events[0], Gap)
+    assert (follower.events[0].after, follower.events[0].missing) == (ZERO, 7)
+
+
+async def test_a_gap_among_foreign_entries(core: RunningCore, redis: Redis) -> None:
+    """Ids of other writers do not count: that the place is gone is told, how much is missing is not known."""
+    for number in range(1, 11):
+        await redis.xadd(KEY, {"data": "{}"}, id=f"{number}-0")
+    await redis.xtrim(KEY, maxlen=3, approximate=False)
+    follower = await core.follow("5-0")
+    await follower.until(lambda follower: len(follower.entries) == 3)
+    assert follower.events[0] == Gap(EntryId(5, 0), EntryId(8, 0), None)
+    follower = await core.follow("8-0")
+    await follower.until(lambda follower: len(follower.entries) == 2)
+    assert len(follower.events) == 2
+
+
+async def test_entries_of_any_writer(core: RunningCore, redis: Redis) -> None:
+    """A tail passes on what a foreign producer writes, readable or not, and sees its end of a generation."""
+    await redis.xadd(KEY, {"data": json.dumps({"token": "1"}, indent=2)})
+    follower = await core.follow("0")
+    await redis.xadd(KEY, {"data": "no json"})
+    await redis.xadd(KEY, {"other": "field"})
+    await redis.xadd(KEY, {"data": json.dumps({"token": "4", "metadata": {"isComplete": True}})})
+    await follower.ended()
+    assert [json.loads(entry.json) for entry in follower.entries[:3]] == [{"token": "1"}, None, None]
+    assert b"\n" not in follower.entries[0].json
+
+
+@pytest.mark.parametrize("gone_by", ["delete", "expire"])
+async def test_deleted_while_it_is_followed(gone_by: str, core: RunningCore, redis: Redis) -> None:
+    """Everything that was there is passed on, then the tail says that the stream is gone."""
+    await core.generate(5)
+    follower = await core.follow("0")
+    await follower.until(lambda follower: len(follower.entries) == 5)
+    await (redis.delete(KEY) if gone_by == "delete" else redis.pexpire(KEY, 1))
+    events = await follower.ended()
+    assert isinstance(events[-1], Gone)
+    assert len(events) == 6
+
+
+async def test_made_anew_with_smaller_ids_while_it_is_followed(core: RunningCore, redis: Redis) -> None:
+    """A stream that comes back behind the reader's position (a restored backup) is gone, not silent for ever."""
+    await core.generate(5)
+    follower = await core.follow("0")
+    await follower.until(lambda follower: len(follower.entries) == 5)
+    async with redis.pipeline() as pipeline:
+        _ = pipeline.delete(KEY)
+        _ = pipeline.xadd(KEY, {"data": "{}"}, id="5-1")
+        await pipeline.execute()
+    assert isinstance((await follower.ended())[-1], Gone)
+
+
+async def test_made_anew_by_its_writer_while_it_is_followed(core: RunningCore, redis: Redis) -> None:
+    """A stream that its writer goes on writing after a delete goes on for the reader too, without a gap."""
+    connection = core.connection()
+    for number in NUMBERS[:5]:
+        connection.send(number)
+    await connection.answers()
+    follower = await core.follow("0")
+    await follower.until(lambda follower: len(follower.entries) == 5)
+    await redis.delete(KEY)
+    for number in NUMBERS[5:]:
+        connection.send(number, complete="stop" if number == "9" else None)
+    await follower.ended()
+    assert follower.sequences == list(range(1, 11))
+
+
+async def test_a_key_of_another_type(core: RunningCore, redis: Redis) -> None:
+    """It is refused when the tail is opened, and ends a tail that is open, without harm to the other streams."""
+    other = core.stream("s-2")
+    await core.generate(2)
+    await core.write("a", session="s-2")
+    follower, neighbour = await core.follow("0"), await core.follow("0", session="s-2")
+    await follower.until(lambda follower: len(follower.entries) == 2)
+    async with redis.pipeline() as pipeline:
+        _ = pipeline.delete(KEY)
+        _ = pipeline.set(KEY, "mine")
+        await pipeline.execute()
+    assert isinstance((await follower.ended())[-1], Gone)
+    with pytest.raises(WrongTypeError):
+        await core.follow("0")
+    await redis.xadd(other.key, {"data": json.dumps({"token": "b"})})
+    await neighbour.until(lambda follower: len(follower.entries) == 2)
+
+
+async def test_a_slow_subscriber_catches_up_without_loss(
+    start_core: StartCore, server: RedisServer, redis: Redis
+) -> None:
+    """One that falls behind more than its queue holds costs no more memory, delays nobody, and misses nothing."""
+    core = await start_core(server.url, tail={"block_ms": 100, "feed_idle_ms": 50, "queue_bytes": 4096}).ready()
+    await core.generate(1)
+    slow = await core.core.tails.open(core.stream(), "0", is_resumed=False)
+    batches = slow.batches()
+    seen = [event async for event in _take(batches, 1)]
+    quick = await core.follow("0")
+    await core.generate(2500, complete=True)
+    await quick.ended()
+    assert slow._inbox._held_bytes <= 4096
+    while not isinstance(seen[-1], End):
+        seen += await anext(batches)
+    assert [event.id.seq for event in seen if isinstance(event, Entry)] == list(range(1, 2502))
+    assert not any(isinstance(event, Gap) for event in seen)
+    await batches.aclose()
+    slow.close()
+
+
+async def _take(batches: Any, count: int) -> Any:
+    for _ in range(count):
+        for event in await anext(batches):
+            yield event
+
+
+async def test_a_slow_subscriber_that_was_trimmed_past_is_told(
+    start_core: StartCore, server: RedisServer, redis: Redis
+) -> None:
+    """What Redis no longer holds when it catches up is a gap, with how much."""
+    core = await start_core(server.url, tail={"block_ms": 100, "feed_idle_ms": 50, "queue_bytes": 4096}).ready()
+    await core.generate(1)
+    slow = await core.core.tails.open(core.stream(), "0", is_resumed=False)
+    batches = slow.batches()
+    seen = [event async for event in _take(batches, 1)]
+    await core.generate(500, complete=True)
+    await redis.xtrim(KEY, maxlen=10, approximate=False)
+    while not isinstance(seen[-1], End):
+        seen += await anext(batches)
+    gaps = [event for event in seen if isinstance(event, Gap)]
+    assert sum(gap.missing or 0 for gap in gaps) + sum(isinstance(event, Entry) for event in seen) == 501
+    assert gaps
+    await batches.aclose()
+    slow.close()
+
+
+@pytest.mark.parametrize("writes_here", [True, False], ids=["written here", "written elsewhere"])
+async def test_many_subscribers_cost_redis_one(
+    writes_here: bool, start_core: StartCore, server: RedisServer, redis: Redis
+) -> None:
+    """200 subscribers of one stream make Redis execute as many reads as one does, on one connection."""
+    core = await start_core(server.url, tail={"block_ms": 100, "feed_idle_ms": 50}).ready()
+    writer = core if writes_here else await start_core(server.url).ready()
+    await writer.generate(1)
+
+    async def reads_with(count: int) -> int:
+        followers = [await core.follow("0") for _ in range(count)]
+        await redis.config_resetstat()
+        connection = writer.connection()
+        for number in range(300):
+            connection.send(str(number))
+            if number % 10 == 0:
+                await asyncio.sleep(0.001)
+        await connection.answers()
+        last = connection.sent[-1].entry_id
+        assert last is not None
+        for follower in followers:
+            await follower.until(lambda follower: follower.sequences[-1] == last.seq)
+            assert follower.sequences == list(range(1, last.seq + 1))
+        assert await reader_connections(redis) == core.core.reader.connections == 1
+        reads = await read_count(redis)
+        for follower in followers:
+            await follower.close()
+        return reads
+
+    for_one, for_many = await reads_with(1), await reads_with(200)
+    if writes_here:
+        # Fed by the append path: only the reads that wait before and after.
+        assert for_many <= 20
+    else:
+        assert for_many <= 300 + 20
+    assert for_many <= 3 * for_one + 20
+    assert core.core.reader.channels == 0
+
+
+async def test_streams_share_connections(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """Each blocking connection watches up to the configured number of streams."""
+    core = await start_core(server.url, tail={"block_ms": 100, "feed_idle_ms": 50, "streams_per_connection": 4}).ready()
+    sessions = [f"s-{number}" for number in range(10)]
+    for session in sessions:
+        await core.write("a", session=session)
+    followers = [await core.follow("0", session=session) for session in sessions]
+    await eventually(lambda: _is(reader_connections(redis), 3))
+    for session in sessions:
+        await redis.xadd(
+            core.stream(session).key, {"data": json.dumps({"token": "b", "metadata": {"isComplete": True}})}
+        )
+    for follower in followers:
+        await follower.ended()
+        assert [token_of(entry) for entry in follower.entries] == ["a", "b"]
+
+
+async def _is(found: Any, expected: object) -> bool:
+    return bool(await found == expected)
+
+
+async def test_a_stream_that_another_sidecar_takes_over(
+    start_core: StartCore, server: RedisServer, redis: Redis
+) -> None:
+    """While two sidecars take turns in writing, a subscriber of either sees no hole, no repeat, no wrong order."""
+    quick = {"block_ms": 100, "feed_idle_ms": 20}
+    cores = [await start_core(server.url, tail=quick).ready() for _ in range(2)]
+    await cores[0].write("first")
+    followers = [await core.follow("0") for core in cores]
+    connections = [core.connection(fences=False) for core in cores]
+    for number in range(1500):
+        turn = number // 100 % 3
+        for name, connection in enumerate(connections):
+            if turn in (name, 2):
+                connection.send(f"{name}:{number}")
+        if number % 25 == 0:
+            await asyncio.sleep(0.003)
+    for connection in connections:
+        await connection.answers()
+    connections[1].send("last", complete="stop")
+    await connections[1].answers()
+    entries = await stored(redis)
+    for follower in followers:
+        await follower.ended()
+        assert [entry.id for entry in follower.entries] == [entry.id for entry in entries]
+        assert [token_of(entry) for entry in follower.entries] == tokens(entries)
+        assert not any(isinstance(event, Gap) for event in follower.events)
+
+
+async def test_an_empty_stream_can_be_followed(core: RunningCore) -> None:
+    """A stream that was created and not written yet is there: its tail waits for the first entry."""
+    await core.core.streams.create(core.stream(), None)
+    follower = await core.follow("0")
+    await core.generate(3, complete=True)
+    await follower.ended()
+    assert follower.sequences == [1, 2, 3]
+
+
+async def test_reading_stops_with_the_last_subscriber(core: RunningCore, redis: Redis) -> None:
+    """Nobody follows, nothing is read."""
+    await core.generate(1)
+    followers = [await core.follow("0") for _ in range(3)]
+    for follower in followers:
+        await follower.close()
+    assert core.core.reader.channels == 0
+    await asyncio.sleep(0.15)
+    await redis.config_resetstat()
+    await asyncio.sleep(0.25)
+    assert await read_count(redis) == 0
