@@ -24,6 +24,9 @@ _log = logging.getLogger("rlb.subscribe")
 ROUND = 16
 """Streams that are read in one round, so that a busy one does not hold the others back."""
 
+AGAIN_S = 0.2
+"""The wait before a stream is tried again that Redis would not let be read."""
+
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRequest:
@@ -161,22 +164,27 @@ class Subscription:
             self._ready[key] = None
 
     async def _follow_arrived(self) -> None:
-        arrived, self._arrived = self._arrived, {}
-        for stream in arrived.values():
-            if stream.key in self._followed:
-                continue
-            try:
-                await self._groups.create(stream, self.request.group, "0", make_stream=False)
-                last_id = await last_generated_id(self._topology.link_for(stream.key), stream)
-            except StreamNotFoundError:
-                continue
-            except ApiError as error:
-                _log.debug("subscribe.follow_failed", extra={"stream": stream.key, "reason": type(error).__name__})
-                continue
-            reader = self._groups.reader(Reading(stream, self.request.group, self.request.consumer))
-            followed = self._followed[stream.key] = _Followed(self, stream, reader)
-            self._shared.follow(stream, followed, last_id if last_id is not None else ZERO)
-            self._ready[stream.key] = None
+        arrived, self._arrived = [*self._arrived.values()], {}
+        for start in range(0, len(arrived), ROUND):
+            await asyncio.gather(*map(self._follow, arrived[start : start + ROUND]))
+
+    async def _follow(self, stream: StreamKey) -> None:
+        if stream.key in self._followed:
+            return
+        try:
+            await self._groups.create(stream, self.request.group, "0", make_stream=False)
+            last_id = await last_generated_id(self._topology.link_for(stream.key), stream)
+        except StreamNotFoundError:
+            return
+        except ApiError as error:
+            _log.debug("subscribe.follow_failed", extra={"stream": stream.key, "reason": error.detail})
+            if error.retry_after_s is not None:
+                self._loop.call_later(AGAIN_S, self._on_stream, stream)
+            return
+        reader = self._groups.reader(Reading(stream, self.request.group, self.request.consumer))
+        followed = self._followed[stream.key] = _Followed(self, stream, reader)
+        self._shared.follow(stream, followed, last_id if last_id is not None else ZERO)
+        self._ready[stream.key] = None
 
     async def _round(self, credit: int) -> list[Delivery]:
         keys = list(self._ready)[: min(ROUND, credit)]
@@ -209,7 +217,7 @@ class Subscription:
             return []
         except ApiError as error:
             _log.debug("subscribe.read_failed", extra={"stream": key, "reason": error.detail})
-            self._loop.call_later(0.1, self.mark_ready, key)
+            self._loop.call_later(AGAIN_S, self.mark_ready, key)
             return []
         if len(deliveries) >= count:
             self._ready[key] = None
