@@ -50,7 +50,8 @@ class ConsumerRoutes:
         groups = self._core.groups
         deliveries: list[Delivery] = []
         try:
-            deliveries = await self._unless_gone(request, groups.read(reading, body.count, body.block_ms / 1000))
+            reads = groups.read(reading, body.count, body.block_ms / 1000)
+            deliveries = await self._unless_gone(request, reads, groups.reader(reading).give_back)
             rows = b",".join(_delivered(delivery) for delivery in deliveries)
             await request.respond(200, b'{"messages":[' + rows + b"]}", (JSON,))
         except StreamGoneError:
@@ -121,15 +122,21 @@ class ConsumerRoutes:
         finally:
             subscription.close()
 
-    async def _unless_gone(self, request: Request, work: Awaitable[ResultT]) -> ResultT:
-        """The result of a wait, unless the peer goes first: then the wait is cancelled."""
+    async def _unless_gone(
+        self, request: Request, work: Awaitable[ResultT], unsent: Callable[[ResultT], None] = lambda _: None
+    ) -> ResultT:
+        """The result of a wait, unless the peer goes first: then the wait is cancelled, or `unsent` gets its result."""
         working = asyncio.ensure_future(work)
         gone = asyncio.ensure_future(request.disconnected())
         try:
             await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                return working.result()
-            raise DisconnectedError
+            if not working.done():
+                raise DisconnectedError
+            result = working.result()
+            if request.is_abandoned:
+                unsent(result)
+                raise DisconnectedError
+            return result
         finally:
             working.cancel()
             gone.cancel()
@@ -141,7 +148,7 @@ class ConsumerRoutes:
         batches: AsyncGenerator[Batch, None],
         encode: Callable[[Batch], bytes],
         ping: bytes,
-        unsent: Callable[[Batch], None] = lambda _: None,
+        unsent: Callable[[Batch], None] | None = None,
     ) -> None:
         """Send batches until they end, the peer goes, or the sidecar drains; `unsent` gets one that was not sent.
 
@@ -163,8 +170,12 @@ class ConsumerRoutes:
                     batch = upcoming.result()
                     if batch is None:
                         return
+                    if unsent is not None and request.is_abandoned:
+                        raise DisconnectedError
                     await self._send(request, encode(batch))
-                    upcoming = None
+                    # Sending ends without a word when the peer goes while it waits.
+                    if not gone.done():
+                        upcoming = None
                 elif draining.done():
                     raise DrainingError("the sidecar is shutting down")
                 else:
@@ -174,7 +185,7 @@ class ConsumerRoutes:
             for task in waits:
                 task.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
-            if upcoming is not None and not upcoming.cancelled() and upcoming.exception() is None:
+            if unsent is not None and upcoming is not None and not upcoming.cancelled() and not upcoming.exception():
                 held = upcoming.result()
                 if held is not None:
                     unsent(held)

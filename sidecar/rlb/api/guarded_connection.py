@@ -63,12 +63,13 @@ class GuardedConnection(HttpToolsProtocol):
             self._gate.answer_and_linger(connected, problem_response(refusal))
             transport.abort()
             return
-        self.app_state = {"peer": self._peer}
+        self.app_state = {"peer": self._peer, "has_hung_up": self.has_hung_up}
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._gate.release(self, self._peer)
         self._disconnect_requests()
+        self.app_state = {}  # which refers to this object
         super().connection_lost(exc)
 
     def resume_writing(self) -> None:
@@ -94,7 +95,7 @@ class GuardedConnection(HttpToolsProtocol):
         if self.flow.read_paused:
             # It is not the client that is slow. But nothing else would tell that it has gone in the middle of an
             # answer, when reading waits because another request is queued behind that one.
-            if self.pipeline and self._has_hung_up():
+            if self.pipeline and self.has_hung_up():
                 self.abort()
             return
         self._quiet_ticks += 1
@@ -115,7 +116,10 @@ class GuardedConnection(HttpToolsProtocol):
                 late = RequestTimeoutError("The body of the request stopped arriving.")
                 self._refuse(late, Refusal.BODY_TIMEOUT)
 
-    def _has_hung_up(self) -> bool:
+    def has_hung_up(self) -> bool:
+        """Whether the client has closed its end, which the kernel knows before the loop has come to it."""
+        if self.transport.is_closing():
+            return True
         poll = select.poll()
         poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
         return bool(poll.poll(0))

@@ -104,6 +104,11 @@ class Request:
         body: bytes = message.get("body", b"")
         return body
 
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the peer has gone, so that what is sent from now on is surely lost. Asks the kernel."""
+        return bool(self.scope["state"]["has_hung_up"]())
+
     async def disconnected(self) -> None:
         """Wait until the peer has gone."""
         while (await self._receive())["type"] != "http.disconnect":
