@@ -109,7 +109,7 @@ class Event:
     """One event of an event stream."""
 
     def __init__(self, block: str) -> None:
-        self.fields = dict(line.split(": ", 1) for line in block.splitlines())
+        self.fields = dict(line.split(": ", 1) for line in block.removesuffix("\n\n").split("\n"))
 
     @property
     def id(self) -> str:
