@@ -56,7 +56,8 @@ class GroupReader:
         self._returned: deque[Delivery] = deque()
         # A consumer that comes back finds what it left: its pending entries, from the start.
         self._replay_from: EntryId | None = ZERO
-        self._next_sweep_s = self._loop.time() + rules.sweep_s
+        # Nor does it wait for what others have refused or left behind.
+        self._next_sweep_s = 0.0
 
     def sweep_soon(self) -> None:
         """Look for entries to claim at the next fetch."""

@@ -54,6 +54,7 @@ class Groups:
         self._readers: dict[Reading, GroupReader] = {}
         self._settled: list[Settled] = []
         self._refused: list[Callable[[str, str], None]] = []
+        self._waiting: dict[tuple[str, str], set[_Wakeup]] = {}
 
     def on_settled(self, listener: Settled) -> None:
         """Tell `listener` of entries that were acknowledged or refused: key, group, ids."""
@@ -123,6 +124,8 @@ class Groups:
         if last_id is None:
             raise StreamGoneError(f"{reading.stream.key} is gone")
         wakeup = _Wakeup()
+        waiting = self._waiting.setdefault((reading.stream.key, reading.group), set())
+        waiting.add(wakeup)
         self._reader.follow(reading.stream, wakeup, last_id)
         loop = asyncio.get_running_loop()
         until_s = loop.time() + block_s
@@ -140,6 +143,9 @@ class Groups:
                     pass
         finally:
             self._reader.unfollow(reading.stream, wakeup)
+            waiting.discard(wakeup)
+            if not waiting:
+                self._waiting.pop((reading.stream.key, reading.group), None)
 
     async def acknowledge(self, stream: StreamKey, group: str, ids: Sequence[EntryId]) -> int:
         """Settle deliveries; gives how many were pending."""
@@ -193,3 +199,5 @@ class Groups:
                 reader.sweep_soon()
         for listener in self._refused:
             listener(key, group)
+        for wakeup in self._waiting.get((key, group), ()):
+            wakeup.event.set()

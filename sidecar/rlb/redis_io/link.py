@@ -130,6 +130,8 @@ class Link:
 
     async def batch_raw(self, commands: Sequence[tuple[Arg, ...]]) -> list[Any]:
         """Send commands together and give their replies, errors and `ConnectionLostError` among them."""
+        if not commands:
+            return []
         await self.ready()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         replies: list[Any] = []
