@@ -1,0 +1,447 @@
+"""Consumer groups: created with a known lag, read without stranding, settled only by the app."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from rlb.bridge.delivery import Delivery, Reading
+from rlb.domain.entry_id import EntryId
+from rlb.errors import GroupNotFoundError, InvalidIdError, StreamNotFoundError, WrongTypeError
+from tests.servers.process import RedisServer
+from tests.support.cores import KEY, RunningCore, StartCore, token_of
+
+BRIEF = {"max_deliveries": 3, "claim_idle_ms": 200}
+
+
+def tokens(deliveries: list[Delivery]) -> list[str]:
+    return [token_of(delivery.entry) for delivery in deliveries]
+
+
+async def pending(redis: Redis, group: str = "g") -> int:
+    summary: dict[str, Any] = await redis.xpending(KEY, group)
+    return int(summary["pending"])
+
+
+async def lag_of(redis: Redis, group: str) -> int | None:
+    found: list[dict[str, Any]] = await redis.xinfo_groups(KEY)
+    (lag,) = [each.get("lag") for each in found if each["name"].decode() == group]
+    return lag
+
+
+async def test_creating_is_idempotent(core: RunningCore, redis: Redis) -> None:
+    """The second creation changes nothing and says so, even with another start; fifty at once make one group."""
+    await core.generate(3)
+    assert await core.core.groups.create(core.stream(), "g", "0")
+    assert not await core.core.groups.create(core.stream(), "g", "$")
+    assert tokens(await core.read("g", "c")) == ["0", "1", "2"]
+    made = await asyncio.gather(*(core.core.groups.create(core.stream(), "race") for _ in range(50)))
+    assert sum(made) == 1
+    assert len(await redis.xinfo_groups(KEY)) == 2
+
+
+async def test_a_group_may_come_before_its_stream(core: RunningCore, redis: Redis) -> None:
+    """Creation makes the stream where there is none, unless told not to."""
+    with pytest.raises(StreamNotFoundError):
+        await core.core.groups.create(core.stream(), "g", make_stream=False)
+    assert not await redis.exists(KEY)
+    assert await core.core.groups.create(core.stream(), "g")
+    await core.generate(2)
+    assert tokens(await core.read("g", "c")) == ["0", "1"]
+
+
+@pytest.mark.parametrize("start", ["0", "$", "middle", "last", "first"])
+async def test_lag_is_known_from_the_start(start: str, core: RunningCore, server: RedisServer, redis: Redis) -> None:
+    """Wherever a group begins, the server knows its lag at once and keeps knowing it; Redis 6.2 has no lag at all."""
+    answers = await core.generate(10)
+    at = {"first": 0, "middle": 4, "last": 9}
+    begin = str(answers[at[start]].entry_id) if start in at else start
+    behind = {"0": 10, "$": 0, "middle": 5, "last": 0, "first": 9}[start]
+    await core.core.groups.create(core.stream(), "g", begin)
+    assert await lag_of(redis, "g") == (behind if server.kind.version >= (7, 0, 0) else None)
+    await core.generate(2)
+    assert await lag_of(redis, "g") == (behind + 2 if server.kind.version >= (7, 0, 0) else None)
+    # What the API tells is computed, so that it is right on every version.
+    (info,) = (await core.core.streams.info(core.stream())).groups
+    assert (info.lag, info.lag_quality) == (behind + 2, "exact")
+    assert len(await core.read("g", "c", count=100)) == behind + 2
+
+
+async def test_lag_is_known_from_the_start_of_a_trimmed_stream(
+    core: RunningCore, server: RedisServer, redis: Redis
+) -> None:
+    """What was trimmed before the group began is not part of its lag."""
+    await core.generate(10)
+    await redis.xtrim(KEY, maxlen=4, approximate=False)
+    await core.core.groups.create(core.stream(), "g", "0")
+    assert await lag_of(redis, "g") == (4 if server.kind.version >= (7, 0, 0) else None)
+    (info,) = (await core.core.streams.info(core.stream())).groups
+    assert info.lag == 4
+
+
+async def test_a_malformed_start_is_refused(core: RunningCore) -> None:
+    """A group begins at `0`, `$` or a whole entry id."""
+    await core.generate(1)
+    for start in ("-", "+", ">", "1", "1-", ""):
+        with pytest.raises(InvalidIdError):
+            await core.core.groups.create(core.stream(), "g", start)
+
+
+async def test_no_group_and_no_stream_are_told(core: RunningCore, redis: Redis) -> None:
+    """Reading, refusing and acknowledging where there is no group, no stream, or no stream at the key."""
+    groups, stream = core.core.groups, core.stream()
+    for _ in range(2):
+        with pytest.raises(GroupNotFoundError):
+            await core.read("g", "c")
+        with pytest.raises(GroupNotFoundError):
+            await core.read("g", "c", block_s=0.2)
+        with pytest.raises(GroupNotFoundError):
+            await groups.refuse(stream, "g", [EntryId(1, 1)], "reason")
+        assert await groups.acknowledge(stream, "g", [EntryId(1, 1)]) == 0
+        await core.generate(1)
+    await redis.set(core.stream("s-2").key, "mine")
+    with pytest.raises(WrongTypeError):
+        await core.read("g", "c", session="s-2")
+    with pytest.raises(WrongTypeError):
+        await groups.create(core.stream("s-2"), "g")
+
+
+async def test_read_and_acknowledge(core: RunningCore, redis: Redis) -> None:
+    """Each entry goes to one consumer once; acknowledged it is settled, and a second ack counts nothing."""
+    await core.generate(5)
+    await core.core.groups.create(core.stream(), "g")
+    first, second = await core.read("g", "one", count=3), await core.read("g", "two", count=3)
+    assert (tokens(first), tokens(second)) == (["0", "1", "2"], ["3", "4"])
+    assert [delivery.count for delivery in first + second] == [1] * 5
+    assert await core.read("g", "one") == []
+    assert await pending(redis) == 5
+    assert await core.acknowledge("g", first) == 3
+    assert await core.acknowledge("g", first) == 0
+    assert await pending(redis) == 2
+
+
+async def test_nothing_is_acknowledged_by_itself(core: RunningCore, redis: Redis) -> None:
+    """Reading on does not settle what was read before."""
+    await core.generate(5)
+    await core.core.groups.create(core.stream(), "g")
+    for _ in range(5):
+        await core.read("g", "c", count=1)
+    assert await core.read("g", "c") == []
+    assert await pending(redis) == 5
+
+
+async def test_a_read_waits_for_the_first_entry(core: RunningCore) -> None:
+    """With nothing there, a read waits as long as asked, and returns as soon as something comes."""
+    await core.core.groups.create(core.stream(), "g")
+    started_s = time.monotonic()
+    assert await core.read("g", "c", block_s=0.2) == []
+    assert 0.2 <= time.monotonic() - started_s < 1
+    reading = asyncio.create_task(core.read("g", "c", block_s=10))
+    await asyncio.sleep(0.05)
+    await core.write("a")
+    started_s = time.monotonic()
+    assert tokens(await reading) == ["a"]
+    assert time.monotonic() - started_s < 1
+
+
+async def test_a_read_is_woken_by_any_writer(core: RunningCore, redis: Redis) -> None:
+    """Entries of other sidecars and foreign producers end the wait too."""
+    await core.core.groups.create(core.stream(), "g")
+    reading = asyncio.create_task(core.read("g", "c", block_s=10))
+    await asyncio.sleep(0.05)
+    await redis.xadd(KEY, {"data": '{"token":"foreign"}'})
+    assert tokens(await reading) == ["foreign"]
+
+
+async def test_a_waiting_read_learns_that_its_group_is_gone(core: RunningCore, redis: Redis) -> None:
+    """Deleting the stream or the group under a read that waits ends it with an answer, not with silence."""
+    await core.core.groups.create(core.stream(), "g")
+    await core.write("a")
+    await core.acknowledge("g", await core.read("g", "c"))
+    reading = asyncio.create_task(core.read("g", "c", block_s=10))
+    await asyncio.sleep(0.05)
+    await redis.delete(KEY)
+    with pytest.raises(GroupNotFoundError):
+        await reading
+
+
+async def test_a_consumer_that_comes_back_finds_what_it_left(
+    start_core: StartCore, server: RedisServer, redis: Redis
+) -> None:
+    """After a restart, a consumer's first read gives it its own pending entries again, oldest first, counted."""
+    core = await start_core(server.url).ready()
+    await core.generate(5)
+    await core.core.groups.create(core.stream(), "g")
+    first = await core.read("g", "c", count=3)
+    await core.acknowledge("g", first[:1])
+    await core.close()
+    core = await start_core(server.url).ready()
+    again = await core.read("g", "c", count=10)
+    assert tokens(again) == ["1", "2", "3", "4"]
+    assert [delivery.count for delivery in again] == [2, 2, 1, 1]
+    # Other consumers' entries stay theirs.
+    assert await core.read("g", "other") == []
+    assert await core.acknowledge("g", again) == 4
+    assert await pending(redis) == 0
+
+
+async def test_more_pending_entries_than_one_read_takes(start_core: StartCore, server: RedisServer) -> None:
+    """A long list of own pending entries is handed out bit by bit, each once, before anything new."""
+    core = await start_core(server.url).ready()
+    await core.generate(250)
+    await core.core.groups.create(core.stream(), "g")
+    assert len(await core.read("g", "c", count=200)) == 200
+    await core.close()
+    core = await start_core(server.url).ready()
+    found: list[str] = []
+    while deliveries := await core.read("g", "c", count=30):
+        found += tokens(deliveries)
+    assert found == [str(number) for number in range(250)]
+
+
+async def test_pending_entries_that_were_deleted(core: RunningCore, redis: Redis) -> None:
+    """What was trimmed while it was pending cannot be delivered again, and does not stay pending for ever."""
+    await core.generate(5)
+    await core.core.groups.create(core.stream(), "g")
+    assert len(await core.read("g", "c")) == 5
+    await redis.xtrim(KEY, maxlen=2, approximate=False)
+    core.core.groups._readers.clear()  # as after a restart
+    assert tokens(await core.read("g", "c")) == ["3", "4"]
+    assert await pending(redis) == 2
+
+
+async def test_a_refused_entry_comes_again_at_once(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """A nack gives it to whoever reads next, counted; an entry that is not pending is not refused."""
+    core = await start_core(server.url, groups={"max_deliveries": 3, "claim_idle_ms": 60_000}).ready()
+    await core.generate(3)
+    await core.core.groups.create(core.stream(), "g")
+    first = await core.read("g", "one")
+    ids = [delivery.entry.id for delivery in first]
+    await core.acknowledge("g", first[2:])
+    assert await core.core.groups.refuse(core.stream(), "g", ids, "busy") == 2
+    again = await core.read("g", "two")
+    assert tokens(again) == ["0", "1"]
+    assert [delivery.count for delivery in again] == [2, 2]
+    assert await core.read("g", "one") == []
+    assert await core.acknowledge("g", again) == 2
+    assert await pending(redis) == 0
+
+
+async def test_a_refusal_wakes_a_waiting_read(start_core: StartCore, server: RedisServer) -> None:
+    """A consumer that waits gets what another one refuses, well before the idle time is over."""
+    core = await start_core(server.url, groups={"claim_idle_ms": 60_000}).ready()
+    await core.core.groups.create(core.stream(), "g")
+    await core.write("a")
+    (delivery,) = await core.read("g", "one")
+    reading = asyncio.create_task(core.read("g", "two", block_s=10))
+    await asyncio.sleep(0.05)
+    started_s = time.monotonic()
+    await core.core.groups.refuse(core.stream(), "g", [delivery.entry.id], "busy")
+    assert tokens(await reading) == ["a"]
+    assert time.monotonic() - started_s < 1
+
+
+async def test_entries_of_a_dead_consumer_are_claimed(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """What a consumer took and never acknowledged goes to another one after the idle time, not before."""
+    core = await start_core(server.url, groups=BRIEF).ready()
+    await core.generate(5)
+    await core.core.groups.create(core.stream(), "g")
+    assert len(await core.read("g", "dead", count=3)) == 3
+    alive = await core.read("g", "alive", count=10)
+    assert tokens(alive) == ["3", "4"]
+    assert await core.acknowledge("g", alive) == 2
+    started_s = time.monotonic()
+    claimed = await core.read("g", "alive", count=10, block_s=5)
+    assert tokens(claimed) == ["0", "1", "2"]
+    assert [delivery.count for delivery in claimed] == [2, 2, 2]
+    assert time.monotonic() - started_s > 0.1
+    assert await core.acknowledge("g", claimed) == 3
+    assert await pending(redis) == 0
+
+
+async def test_claiming_is_done_in_portions(start_core: StartCore, server: RedisServer) -> None:
+    """A backlog of a dead consumer is taken over as fast as it is read, and no faster than asked for."""
+    core = await start_core(server.url, groups={"max_deliveries": 100, "claim_idle_ms": 200}).ready()
+    await core.generate(250)
+    await core.core.groups.create(core.stream(), "g")
+    assert len(await core.read("g", "dead", count=250)) == 250
+    await asyncio.sleep(0.3)
+    found: list[str] = []
+    while len(found) < 250:
+        deliveries = await core.read("g", "alive", count=60, block_s=2)
+        assert 0 < len(deliveries) <= 60
+        await core.acknowledge("g", deliveries)
+        found += tokens(deliveries)
+    assert found == [str(number) for number in range(250)]
+
+
+async def letters_of(core: RunningCore, group: str = "g") -> list[tuple[str, int, str]]:
+    page = await core.core.dead_letters.page(group, EntryId(0, 0), 100)
+    return [(letter.consumer, letter.deliveries, letter.reason) for letter in page]
+
+
+async def test_a_poison_entry_becomes_a_dead_letter(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """Delivered as often as allowed and never acknowledged, it is set aside, and the entries behind it go on."""
+    core = await start_core(server.url, groups=BRIEF).ready()
+    await core.generate(2)
+    await core.core.groups.create(core.stream(), "g")
+    counts: list[int] = []
+    until_s = time.monotonic() + 10
+    while await pending(redis) or not counts:
+        for delivery in await core.read("g", "c", block_s=0.1):
+            if token_of(delivery.entry) == "1":
+                await core.acknowledge("g", [delivery])
+            else:
+                counts.append(delivery.count)
+        assert time.monotonic() < until_s
+    assert counts == [1, 2, 3]
+    assert await letters_of(core) == [("c", 3, "delivered too often without being acknowledged")]
+    (letter,) = await core.core.dead_letters.page("g", EntryId(0, 0), 100)
+    rows: Any = await redis.xrange(KEY, count=1)
+    (entry,) = rows
+    assert (letter.stream, str(letter.entry_id).encode()) == (KEY, entry[0])
+    assert letter.message == entry[1][b"data"]
+    assert core.core.dead_letters.buried == 1
+
+
+async def test_a_refused_entry_becomes_a_dead_letter_with_its_reason(
+    start_core: StartCore, server: RedisServer
+) -> None:
+    """The last reason that the app gave is kept with the letter."""
+    core = await start_core(server.url, groups={"max_deliveries": 2, "claim_idle_ms": 60_000}).ready()
+    await core.generate(1)
+    await core.core.groups.create(core.stream(), "g")
+    for number in range(2):
+        (delivery,) = await core.read("g", "c")
+        await core.core.groups.refuse(core.stream(), "g", [delivery.entry.id], f"reason {number}")
+    assert await core.read("g", "c") == []
+    assert await letters_of(core) == [("c", 2, "reason 1")]
+    assert core.core.groups.rules.reasons == {}
+
+
+async def test_a_letter_is_copied_before_it_is_acknowledged(
+    start_core: StartCore, server: RedisServer, redis: Redis
+) -> None:
+    """Where the copy cannot be made, the entry stays pending, and is set aside once it can."""
+    core = await start_core(server.url, groups={"max_deliveries": 1, "claim_idle_ms": 100}).ready()
+    await core.generate(1)
+    await core.core.groups.create(core.stream(), "g")
+    await core.read("g", "c")
+    await redis.set("llm:dlq:g", "in the way")
+    await asyncio.sleep(0.15)
+    with pytest.raises(WrongTypeError):
+        await core.read("g", "c")
+    assert await pending(redis) == 1
+    await redis.delete("llm:dlq:g")
+    await asyncio.sleep(0.15)
+    assert await core.read("g", "c") == []
+    assert await pending(redis) == 0
+    assert len(await letters_of(core)) == 1
+
+
+async def bury(core: RunningCore, count: int) -> list[EntryId]:
+    """Make dead letters of `count` new entries; gives the letters' ids."""
+    await core.generate(count)
+    await core.core.groups.create(core.stream(), "g")
+    deliveries = await core.read("g", "c", count=count)
+    await core.core.groups.refuse(core.stream(), "g", [delivery.entry.id for delivery in deliveries], "broken")
+    assert await core.read("g", "c") == []
+    return [letter.id for letter in await core.core.dead_letters.page("g", EntryId(0, 0), 1000)]
+
+
+ONE_DELIVERY = {"max_deliveries": 1, "claim_idle_ms": 200}
+
+
+async def test_letters_are_listed_in_pages(start_core: StartCore, server: RedisServer) -> None:
+    """Oldest first, behind any letter, as many as asked for."""
+    core = await start_core(server.url, groups=ONE_DELIVERY).ready()
+    ids = await bury(core, 5)
+    letters = core.core.dead_letters
+    first = await letters.page("g", EntryId(0, 0), 3)
+    rest = await letters.page("g", first[-1].id, 3)
+    assert [letter.id for letter in first + rest] == ids
+    assert await letters.page("nobody", EntryId(0, 0), 3) == []
+
+
+async def test_a_replayed_letter_is_delivered_again(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """It comes back to the group, counted anew, and is no letter any more."""
+    core = await start_core(server.url, groups=ONE_DELIVERY).ready()
+    ids = await bury(core, 3)
+    assert await core.core.dead_letters.replay("g", ids[:2]) == ids[:2]
+    again = await core.read("g", "other", block_s=5)
+    assert tokens(again) == ["0", "1"]
+    assert [delivery.count for delivery in again] == [1, 1]
+    assert len(await letters_of(core)) == 1
+    assert await core.acknowledge("g", again) == 2
+    assert await pending(redis) == 0
+
+
+async def test_a_letter_whose_entry_is_gone_stays(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """What the stream no longer holds cannot come back to the group: the letter is its last copy, and is kept."""
+    core = await start_core(server.url, groups=ONE_DELIVERY).ready()
+    ids = await bury(core, 3)
+    await redis.xtrim(KEY, maxlen=1, approximate=False)
+    assert await core.core.dead_letters.replay("g", ids) == ids[2:]
+    letters = await core.core.dead_letters.page("g", EntryId(0, 0), 10)
+    assert [letter.id for letter in letters] == ids[:2]
+    assert await pending(redis) == 1
+
+
+async def test_letters_without_a_group_stay(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """A replay to a group that is gone is refused, and loses nothing."""
+    core = await start_core(server.url, groups=ONE_DELIVERY).ready()
+    ids = await bury(core, 2)
+    await redis.xgroup_destroy(KEY, "g")
+    with pytest.raises(GroupNotFoundError):
+        await core.core.dead_letters.replay("g", ids)
+    assert len(await letters_of(core)) == 2
+
+
+async def test_dropped_letters_are_gone(start_core: StartCore, server: RedisServer) -> None:
+    """Dropping counts those that there were; none and unknown ones are no error."""
+    core = await start_core(server.url, groups=ONE_DELIVERY).ready()
+    ids = await bury(core, 3)
+    letters = core.core.dead_letters
+    assert await letters.drop("g", [*ids[:2], EntryId(1, 1)]) == 2
+    assert await letters.drop("g", []) == 0
+    async with asyncio.timeout(5):
+        assert await letters.replay("g", []) == []
+        assert await core.core.groups.refuse(core.stream(), "g", [], "none") == 0
+    assert len(await letters_of(core)) == 1
+
+
+async def test_letters_are_bounded(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
+    """A group that refuses everything keeps about as many letters as configured."""
+    core = await start_core(server.url, groups=ONE_DELIVERY | {"dead_letter_max_length": 100}).ready()
+    await bury(core, 400)
+    assert 100 <= await redis.xlen("llm:dlq:g") < 250
+
+
+async def test_a_cancelled_read_gives_back_what_it_took(core: RunningCore, redis: Redis) -> None:
+    """Entries of a read that nobody waits for any more are the consumer's next ones, in order."""
+    await core.generate(6)
+    await core.core.groups.create(core.stream(), "g")
+    reading = asyncio.create_task(core.read("g", "c", count=3))
+    while not await redis.xpending_range(KEY, "g", "-", "+", 10):
+        await asyncio.sleep(0)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    found = [] if reading.cancelled() else tokens(reading.result())
+    found += tokens(await core.read("g", "c", count=10))
+    assert found == ["0", "1", "2", "3", "4", "5"]
+
+
+async def test_what_could_not_be_handed_over_comes_first(core: RunningCore) -> None:
+    """Deliveries that are given back are the next ones, before anything new, with their count as it was."""
+    await core.generate(4)
+    await core.core.groups.create(core.stream(), "g")
+    reader = core.core.groups.reader(Reading(core.stream(), "g", "c"))
+    taken = await core.read("g", "c", count=2)
+    reader.give_back(taken)
+    again = await core.read("g", "c", count=3)
+    assert tokens(again) == ["0", "1", "2"]
+    assert [delivery.count for delivery in again] == [1, 1, 1]
