@@ -95,7 +95,8 @@ class ConsumerRoutes:
             try:
                 await self._pass_on(request, tail.batches(), lambda events: b"".join(map(encode, events)), ping)
             except ApiError as error:
-                await request.send(_sse_event("error", _fault(error)) if is_sse else _error_line(error))
+                last_words = _sse_event("error", _fault(error)) if is_sse else _error_line(error)
+                await request.send(last_words, self._bounds.stall_s)
             await request.end()
         finally:
             tail.close()
@@ -103,6 +104,9 @@ class ConsumerRoutes:
     async def subscribe(self, request: Request) -> None:
         """`GET /v1/subscribe`."""
         model_id = request.query("modelId") or "*"
+        if model_id != "*":
+            # One that no stream can have would be waited for in silence.
+            self._core.stream("any", model_id)
         asked = SubscriptionRequest(
             group=checked_name("group", request.required("group")),
             consumer=checked_name("consumer", request.required("consumer")),
@@ -117,7 +121,7 @@ class ConsumerRoutes:
                     request, subscription.batches(), _delivery_lines, b'{"ping":true}\n', subscription.give_back
                 )
             except ApiError as error:
-                await request.send(_error_line(error))
+                await request.send(_error_line(error), self._bounds.stall_s)
             await request.end()
         finally:
             subscription.close()
@@ -172,14 +176,14 @@ class ConsumerRoutes:
                         return
                     if unsent is not None and request.is_abandoned:
                         raise DisconnectedError
-                    await self._send(request, encode(batch))
+                    await request.send(encode(batch), self._bounds.stall_s)
                     # Sending ends without a word when the peer goes while it waits.
                     if not gone.done():
                         upcoming = None
                 elif draining.done():
                     raise DrainingError("the sidecar is shutting down")
                 else:
-                    await self._send(request, ping)
+                    await request.send(ping, self._bounds.stall_s)
         finally:
             waits = [task for task in (upcoming, gone, draining) if task is not None]
             for task in waits:
@@ -190,13 +194,6 @@ class ConsumerRoutes:
                 if held is not None:
                     unsent(held)
             await batches.aclose()
-
-    async def _send(self, request: Request, body: bytes) -> None:
-        try:
-            async with asyncio.timeout(self._bounds.stall_s):
-                await request.send(body)
-        except TimeoutError:
-            raise DisconnectedError from None
 
 
 async def _next(batches: AsyncGenerator[Batch, None]) -> Batch | None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from rlb.api.acks import AckStream, Slot, ack_members, error_line
 from rlb.api.lines import EventSplitter, LineSplitter, TooLong
 from rlb.api.openai_events import OpenAiEvents
-from rlb.api.request import NDJSON, DisconnectedError, Request
+from rlb.api.request import NDJSON, Request
 from rlb.api.routes import JSON_TYPE, NDJSON_TYPE, SSE_TYPE, BodyBounds
 from rlb.bridge.core import Core
 from rlb.bridge.ticket import Producer, Ticket
@@ -145,7 +145,7 @@ class ProducerRoutes:
         producer = Producer(fences=not request.flag("shared"))
         acks = AckStream(self._core.durability)
         await request.begin((NDJSON,))
-        pump = asyncio.create_task(acks.pump(lambda body: self._send(request, body)))
+        pump = asyncio.create_task(acks.pump(lambda body: request.send(body, self._bounds.stall_s)))
         intake = _Intake(self._core, producer, acks, parse)
         reading = asyncio.create_task(self._read(request, splitter, intake))
         draining = asyncio.create_task(self._draining.wait())
@@ -166,13 +166,6 @@ class ProducerRoutes:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._core.appender.release(producer)
-
-    async def _send(self, request: Request, body: bytes) -> None:
-        try:
-            async with asyncio.timeout(self._bounds.stall_s):
-                await request.send(body)
-        except TimeoutError:
-            raise DisconnectedError from None
 
     async def _read(self, request: Request, splitter: Splitter, intake: _Intake) -> None:
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -19,6 +20,8 @@ JSON = (b"content-type", b"application/json")
 NDJSON = (b"content-type", b"application/x-ndjson")
 
 MAX_PARAMETERS = 100
+
+_log = logging.getLogger("rlb.api")
 
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 
@@ -154,9 +157,22 @@ class Request:
         head = [*headers, (b"x-request-id", self.request_id.encode())]
         await self._send({"type": "http.response.start", "status": 200, "headers": head})
 
-    async def send(self, body: bytes) -> None:
-        """Send a piece of a streamed response; waits while the peer does not read."""
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+    async def send(self, body: bytes, stall_s: float) -> None:
+        """Send a piece of a streamed response; waits while the peer does not read, at most `stall_s`.
+
+        Raises:
+            DisconnectedError: the peer has not read for so long; it is cut off, and the log says so.
+        """
+        try:
+            async with asyncio.timeout(stall_s):
+                await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        except TimeoutError:
+            # A peer that does not read cannot be told: the reason can only stand in the log.
+            _log.warning(
+                "api.slow_reader_cut_off",
+                extra={"path": self.path, "stalled_s": stall_s, "request_id": self.request_id},
+            )
+            raise DisconnectedError from None
 
     async def end(self) -> None:
         """End a streamed response."""
