@@ -15,7 +15,7 @@ SHORT = Backoff(first_s=0.01, longest_s=0.02)
 
 async def test_patience_ends_after_its_limit() -> None:
     """The pauses together last as long as the limit, then the error is raised."""
-    patience = Patience(0.2, lambda: True, SHORT)
+    patience = Patience(0.2, lambda _: True, SHORT)
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     pauses = 0
@@ -34,7 +34,7 @@ async def test_patience_ends_after_its_limit() -> None:
 
 async def test_contact_renews_patience() -> None:
     """The limit counts from the first failure behind the latest contact."""
-    patience = Patience(0.05, lambda: True, SHORT)
+    patience = Patience(0.05, lambda _: True, SHORT)
     for _ in range(20):
         await patience.pause(ERROR)
         patience.contact()
@@ -43,7 +43,7 @@ async def test_contact_renews_patience() -> None:
 async def test_no_patience_with_a_sidecar_that_never_was_there() -> None:
     """Before the first contact the error is raised at once."""
     with pytest.raises(SidecarUnreachableError):
-        await Patience(60, lambda: False).pause(ERROR)
+        await Patience(60, lambda _: False).pause(ERROR)
 
 
 @pytest.mark.parametrize(

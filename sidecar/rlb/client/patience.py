@@ -29,13 +29,13 @@ class Backoff:
 class Patience:
     """The time without contact that one conversation bears: `limit_s` from the first failure behind a contact.
 
-    Before a sidecar has answered at all there is nothing to wait for: a wrong path is told at once. Afterwards an
-    absence is taken for a restart.
+    Where there never was a sidecar there is nothing to wait for: a wrong path is told at once. Afterwards an absence
+    is taken for a restart. `may_pass` tells the two apart.
     """
 
-    def __init__(self, limit_s: float, may_return: Callable[[], bool], backoff: Backoff | None = None) -> None:
+    def __init__(self, limit_s: float, may_pass: Callable[[RlbError], bool], backoff: Backoff | None = None) -> None:
         self._limit_s = limit_s
-        self._may_return = may_return
+        self._may_pass = may_pass
         self._backoff = backoff or Backoff()
         self._lost_at_s: float | None = None
         self._attempts = 0
@@ -55,7 +55,7 @@ class Patience:
         if self._lost_at_s is None:
             self._lost_at_s = now_s
         left_s = self._lost_at_s + self._limit_s - now_s
-        if left_s <= 0 or not self._may_return():
+        if left_s <= 0 or not self._may_pass(error):
             raise error
         delay_s = self._backoff.delay_s(self._attempts)
         self._attempts += 1

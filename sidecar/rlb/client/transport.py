@@ -93,7 +93,11 @@ class Transport:
 
     def patience(self, limit_s: float | None = None) -> Patience:
         """A fresh patience, with this transport's limit unless another is given."""
-        return Patience(self.patience_s if limit_s is None else limit_s, lambda: self._was_reached)
+        return Patience(self.patience_s if limit_s is None else limit_s, self._may_pass)
+
+    def _may_pass(self, error: RlbError) -> bool:
+        # Whoever took a request and dropped it was there.
+        return self._was_reached or not isinstance(error, LinkError) or error.was_sent
 
     async def call(
         self,
