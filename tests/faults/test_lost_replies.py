@@ -79,7 +79,7 @@ async def test_commands_cut_in_the_middle(
 
 
 async def test_a_hung_server_wakes_up_late(own_server: OwnServer, start_core: StartCore) -> None:
-    """Redis stops for longer than the reply timeout; what it then finds in old sockets is refused, not written again."""
+    """Redis stops for longer than the reply timeout; what it then finds in old sockets is not written again."""
     server = own_server(VALKEY_9)
     core = await start_core(
         server.url, redis={"reply_timeout_s": 0.4, "connect_timeout_s": 0.5}, append={"deadline_ms": 20_000}
