@@ -24,6 +24,9 @@ PING_S = 15.0
 
 MAX_IN_FLIGHT = 10_000
 
+PIECE_BYTES = 64 * 1024
+"""What is sent at once of a streamed answer, so that little more waits in the sidecar for a peer that does not read."""
+
 SSE_HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -31,7 +34,7 @@ SSE_HEADERS = (
 )
 
 ResultT = TypeVar("ResultT")
-Batch = TypeVar("Batch")
+ItemT = TypeVar("ItemT")
 
 
 class ConsumerRoutes:
@@ -93,7 +96,7 @@ class ConsumerRoutes:
             await request.begin(SSE_HEADERS if is_sse else (NDJSON,))
             encode, ping = (_sse, b": ping\n\n") if is_sse else (_line, b'{"ping":true}\n')
             try:
-                await self._pass_on(request, tail.batches(), lambda events: b"".join(map(encode, events)), ping)
+                await self._pass_on(request, tail.batches(), encode, ping)
             except ApiError as error:
                 last_words = _sse_event("error", _fault(error)) if is_sse else _error_line(error)
                 await request.send(last_words, self._bounds.stall_s)
@@ -118,7 +121,7 @@ class ConsumerRoutes:
             await request.begin((NDJSON,))
             try:
                 await self._pass_on(
-                    request, subscription.batches(), _delivery_lines, b'{"ping":true}\n', subscription.give_back
+                    request, subscription.batches(), _delivery_line, b'{"ping":true}\n', subscription.give_back
                 )
             except ApiError as error:
                 await request.send(_error_line(error), self._bounds.stall_s)
@@ -149,12 +152,12 @@ class ConsumerRoutes:
     async def _pass_on(
         self,
         request: Request,
-        batches: AsyncGenerator[Batch, None],
-        encode: Callable[[Batch], bytes],
+        batches: AsyncGenerator[list[ItemT], None],
+        encode: Callable[[ItemT], bytes],
         ping: bytes,
-        unsent: Callable[[Batch], None] | None = None,
+        unsent: Callable[[list[ItemT]], None] | None = None,
     ) -> None:
-        """Send batches until they end, the peer goes, or the sidecar drains; `unsent` gets one that was not sent.
+        """Send batches until they end, the peer goes, or the sidecar drains; `unsent` gets what was not sent.
 
         Raises:
             DisconnectedError: the peer has gone, or has not read for `stall_s`.
@@ -162,7 +165,8 @@ class ConsumerRoutes:
         """
         gone = asyncio.ensure_future(request.disconnected())
         draining = asyncio.ensure_future(self._draining.wait())
-        upcoming: asyncio.Task[Batch | None] | None = None
+        upcoming: asyncio.Task[list[ItemT] | None] | None = None
+        held: list[ItemT] = []
         try:
             while True:
                 if upcoming is None:
@@ -174,12 +178,15 @@ class ConsumerRoutes:
                     batch = upcoming.result()
                     if batch is None:
                         return
-                    if unsent is not None and request.is_abandoned:
-                        raise DisconnectedError
-                    await request.send(encode(batch), self._bounds.stall_s)
-                    # Sending ends without a word when the peer goes while it waits.
-                    if not gone.done():
-                        upcoming = None
+                    held, upcoming = batch, None
+                    while held:
+                        if unsent is not None and request.is_abandoned:
+                            raise DisconnectedError
+                        count, piece = _piece(held, encode)
+                        await request.send(piece, self._bounds.stall_s)
+                        if gone.done():  # sending ends without a word when the peer goes while it waits
+                            raise DisconnectedError
+                        held = held[count:]
                 elif draining.done():
                     raise DrainingError("the sidecar is shutting down")
                 else:
@@ -189,15 +196,27 @@ class ConsumerRoutes:
             for task in waits:
                 task.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
-            if unsent is not None and upcoming is not None and not upcoming.cancelled() and not upcoming.exception():
-                held = upcoming.result()
-                if held is not None:
-                    unsent(held)
+            if upcoming is not None and not upcoming.cancelled() and not upcoming.exception():
+                held += upcoming.result() or []
+            if unsent is not None and held:
+                unsent(held)
             await batches.aclose()
 
 
-async def _next(batches: AsyncGenerator[Batch, None]) -> Batch | None:
+async def _next(batches: AsyncGenerator[list[ItemT], None]) -> list[ItemT] | None:
     return await anext(batches, None)
+
+
+def _piece(items: list[ItemT], encode: Callable[[ItemT], bytes]) -> tuple[int, bytes]:
+    """The first so many items, and their bytes."""
+    encoded: list[bytes] = []
+    size = 0
+    for item in items:
+        encoded.append(encode(item))
+        size += len(encoded[-1])
+        if size >= PIECE_BYTES:
+            break
+    return len(encoded), b"".join(encoded)
 
 
 def _delivered(delivery: Delivery) -> bytes:
@@ -209,10 +228,6 @@ def _delivery_line(delivery: Delivery) -> bytes:
     stream = delivery.stream
     where = f'{{"sessionId":"{stream.session_id}","modelId":"{stream.model_id}",'.encode()
     return where + _delivered(delivery)[1:] + b"\n"
-
-
-def _delivery_lines(deliveries: list[Delivery]) -> bytes:
-    return b"".join(map(_delivery_line, deliveries))
 
 
 def _fault(error: ApiError) -> bytes:

@@ -37,6 +37,8 @@ class _FailureLog(logging.Logger):
     def error(self, msg: object, *_args: object, exc_info: Any = None, **_others: Any) -> None:
         if isinstance(exc_info, asyncio.CancelledError):
             return  # cut off by a stop, which says so itself
+        if "without completing response" in str(msg):
+            return  # broken off on purpose, by who has said why: only streams can be left so, and they end or raise
         extra: dict[str, object] = {"reason": str(msg).strip()}
         if isinstance(exc_info, BaseException):
             frames = traceback.extract_tb(exc_info.__traceback__)[-MAX_FRAMES:]
