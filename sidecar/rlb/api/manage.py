@@ -57,8 +57,11 @@ class ManagementRoutes:
         sort = next((name for name in SORTS if name == asked), None)
         if sort is None:
             raise InvalidMessageError(f"sort: expected one of {', '.join(SORTS)}")
+        model_id = request.query("modelId")
+        if model_id is not None:
+            self._core.stream("any", model_id)  # only for its rule
         page = await self._core.streams.page(
-            model_id=request.query("modelId"),
+            model_id=model_id,
             sort=sort,
             limit=request.whole_number("limit", 100, 1, MAX_PAGE),
             cursor=request.query("cursor"),
