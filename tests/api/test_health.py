@@ -1,0 +1,146 @@
+"""What probes are told: alive, ready, healthy, and why not; on the socket and on the TCP port."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.http import problem, session, token
+from tests.support.sidecar import RunningSidecar, StartSidecar
+
+NOWHERE = "unix:///tmp/rlb-nobody-listens-here"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def ask(http: aiohttp.ClientSession, path: str) -> tuple[int, dict[str, Any]]:
+    async with http.get(path) as response:
+        assert response.content_type == "application/json"
+        return response.status, await response.json()
+
+
+def components(report: dict[str, Any]) -> dict[str, str]:
+    return {component["name"]: component["state"] for component in report["components"]}
+
+
+async def test_all_is_well(http: aiohttp.ClientSession) -> None:
+    """With a Redis that answers, every probe is content."""
+    before_s = time.time()
+    for path in ("/livez", "/readyz", "/readyz?redis=1"):
+        assert await ask(http, path) == (200, {"status": "ok"})
+    status, report = await ask(http, "/healthz")
+    assert (status, report["status"]) == (200, "ok")
+    assert components(report) == {"redis": "up", "socket": "up"}
+    for component in report["components"]:
+        assert set(component) == {"name", "state", "since", "reason"}
+        assert component["reason"] is None
+        assert before_s - 60 < component["since"] <= time.time()
+
+
+async def test_redis_is_away(start_sidecar: StartSidecar) -> None:
+    """Without Redis the sidecar lives and is ready, so that nothing restarts it; whoever asks for Redis is told."""
+    sidecar = start_sidecar(url="redis://user:secret@127.0.0.1:1/0", is_redis_up=False)
+    async with session(sidecar.path) as http:
+        assert await ask(http, "/livez") == (200, {"status": "ok"})
+        assert await ask(http, "/readyz") == (200, {"status": "ok"})
+        status, answer = await ask(http, "/readyz?redis=1")
+        assert status == 503
+        assert answer["status"] != "ok"
+        async with asyncio.timeout(5):
+            while (await ask(http, "/healthz"))[1]["components"][0]["reason"] is None:
+                await asyncio.sleep(0.01)
+        status, report = await ask(http, "/healthz")
+        assert (status, report["status"]) == (503, "degraded")
+        assert components(report) == {"redis": "down", "socket": "up"}
+        reason = report["components"][0]["reason"]
+        assert "connect" in reason
+        assert "secret" not in reason
+        assert "user" not in reason
+
+
+async def test_redis_comes_and_goes(own_server: Any, start_sidecar: StartSidecar) -> None:
+    """The report follows Redis, and says since when."""
+    server = own_server()
+    sidecar = start_sidecar(url=server.url)
+    async with session(sidecar.path) as http:
+
+        async def becomes(wanted: int) -> dict[str, Any]:
+            async with asyncio.timeout(10):
+                while (await ask(http, "/healthz"))[0] != wanted:
+                    await asyncio.sleep(0.01)
+            (redis,) = [each for each in (await ask(http, "/healthz"))[1]["components"] if each["name"] == "redis"]
+            return dict(redis)
+
+        up = await becomes(200)
+        stopped_s = time.time()
+        server.kill()
+        down = await becomes(503)
+        assert up["since"] < stopped_s <= down["since"]
+        assert down["reason"]
+        server.start()
+        again = await becomes(200)
+        assert again["since"] >= down["since"]
+        assert again["reason"] is None
+
+
+async def test_the_sockets_file_is_gone(sidecar: RunningSidecar) -> None:
+    """A sidecar whose socket was deleted under it says so to whoever still reaches it."""
+    async with session(sidecar.path) as http:
+        assert (await ask(http, "/livez"))[0] == 200
+        sidecar.path.unlink()
+        status, report = await ask(http, "/healthz")
+        assert (status, components(report)["socket"]) == (503, "down")
+        assert "removed" in report["components"][1]["reason"]
+
+
+async def test_draining(start_sidecar: StartSidecar) -> None:
+    """While it drains it is alive but not ready: Kubernetes sends nothing new and restarts nothing."""
+    port = free_port()
+    sidecar = start_sidecar(metrics={"port": port}, drain_s=2.0)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as tcp, session(sidecar.path) as http:
+        # A request that takes its time keeps the sidecar draining.
+        await http.put("/v1/groups", json={"sessionId": "s", "modelId": "m", "group": "g"})
+        body = {"sessionId": "s", "modelId": "m", "group": "g", "consumer": "c", "blockMs": 1000}
+        reading = asyncio.create_task(http.post("/v1/messages/read", json=body))
+        await asyncio.sleep(0.1)
+        sidecar.begin_stop()
+        await asyncio.sleep(0.1)
+        assert await ask(tcp, "/livez") == (200, {"status": "ok"})
+        assert await ask(tcp, "/readyz") == (503, {"status": "draining"})
+        assert (await ask(tcp, "/healthz"))[1]["status"] == "draining"
+        async with await reading as response:
+            assert response.status == 200
+
+
+async def test_tcp_port(start_sidecar: StartSidecar) -> None:
+    """The TCP port answers probes and nothing else: no data and no operation is to be had there."""
+    port = free_port()
+    start_sidecar(metrics={"port": port})
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
+        for path in ("/livez", "/readyz", "/healthz"):
+            assert (await ask(http, path))[0] == 200
+            async with http.post(path) as response:
+                await problem(response, 405, "method_not_allowed")
+        for path in ("/v1/streams", "/v1/tokens", "/v1/tail", "/openapi.json", "/docs"):
+            async with http.get(path) as response:
+                await problem(response, 404, "not_found")
+        async with http.post("/v1/tokens", json=token()) as response:
+            await problem(response, 404, "not_found")
+
+
+@pytest.mark.parametrize("value", ["", "0", "2", "true"])
+async def test_only_redis_1_asks_for_redis(start_sidecar: StartSidecar, value: str) -> None:
+    """Any other value of the parameter is as if it were not there."""
+    sidecar = start_sidecar(url=NOWHERE, is_redis_up=False)
+    async with session(sidecar.path) as http:
+        assert (await ask(http, f"/readyz?redis={value}"))[0] == 200
