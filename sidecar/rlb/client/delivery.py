@@ -20,11 +20,21 @@ class Settler(Protocol):
 class Delivery:
     """A message that waits for the app's `ack`; without one it is delivered again, here or to another consumer.
 
-    `delivery_count` is 1 the first time. Let go of the delivery, and it may come again once it has been idle for
-    long enough; as long as it is held, the subscription that gave it does not give it twice.
+    `delivery_count` is 1 the first time. Neither acknowledged nor given back, it is delivered again once it has been
+    idle for `RLB_GROUPS__CLAIM_IDLE_MS`.
     """
 
-    __slots__ = ("__weakref__", "_settler", "delivery_count", "entry_id", "group", "message", "model_id", "session_id")
+    __slots__ = (
+        "__weakref__",
+        "_settler",
+        "delivery_count",
+        "entry_id",
+        "group",
+        "message",
+        "model_id",
+        "seen_in",
+        "session_id",
+    )
 
     def __init__(
         self,
@@ -42,6 +52,8 @@ class Delivery:
         self.entry_id = entry_id
         self.delivery_count = delivery_count
         self.message = message
+        self.seen_in = 0
+        """The number of the connection over which its subscription saw it last."""
 
     def __repr__(self) -> str:
         # Without the message: this may end up in a log.

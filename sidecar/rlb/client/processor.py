@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, overload
 
 from rlb.client.bridge import Bridge
-from rlb.client.delivery import Delivery
+from rlb.client.delivery import Delivery, StreamName
 from rlb.client.finished_generation import FinishedGeneration, GenerationReader, UnreadableError
 from rlb.client.handler_call import HandlerCall, place_of
 from rlb.client.lanes import Lanes
@@ -134,6 +134,7 @@ class StreamProcessor:
         )
         self._handled = self._retried = self._refused = 0
         self._passing: set[asyncio.Task[bool]] = set()
+        self._at_work: set[tuple[StreamName, str]] = set()
         self._lanes: Lanes | None = None
         self._running: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -151,6 +152,7 @@ class StreamProcessor:
             SidecarUnreachableError: no sidecar answered for as long as the bridge has patience.
             ApiError: the sidecar refuses the subscription.
         """
+        self._at_work.clear()
         lanes = self._lanes = Lanes(self._concurrency, self._max_in_flight)
         call = HandlerCall(self._handler, self._concurrency)
         pulling = asyncio.create_task(self._pull(lanes, call), name="rlb processor intake")
@@ -209,16 +211,25 @@ class StreamProcessor:
         )
         async with subscription:
             async for delivery in subscription:
+                name = (delivery.stream, delivery.entry_id)
                 if self._per == "generation" and not delivery.message.is_complete:
                     self._pass(delivery)
-                else:
-                    await lanes.add(delivery.stream, partial(self._process, delivery, call))
+                elif name not in self._at_work:
+                    # Else its handler takes longer than the sidecar waits for an ack; twice at once helps nobody.
+                    self._at_work.add(name)
+                    await lanes.add(delivery.stream, partial(self._work_on, delivery, call))
 
     def _pass(self, delivery: Delivery) -> None:
         """Acknowledge a token that its completing message stands for; as many at once as may be in flight."""
         acking = asyncio.create_task(self._settle(delivery, None), name="rlb processor ack")
         self._passing.add(acking)
         acking.add_done_callback(self._passing.discard)
+
+    async def _work_on(self, delivery: Delivery, call: HandlerCall[Any]) -> None:
+        try:
+            await self._process(delivery, call)
+        finally:
+            self._at_work.discard((delivery.stream, delivery.entry_id))
 
     async def _process(self, delivery: Delivery, call: HandlerCall[Any]) -> None:
         reason = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
 from typing import Any
@@ -104,29 +105,34 @@ class ProducerCalls(Connection):
         params = {"sessionId": session_id, "modelId": model_id}
         messages, last = 0, None
         try:
-            async with self._transport.stream(
-                "POST", "/v1/tokens", params=params, headers=headers, body=_noting(events, failures)
-            ) as lines:
-                while (batch := await lines.next()) is not None:
-                    for line in batch:
-                        members = from_json(line)
-                        if "error" in members:
-                            raise from_problem(members["error"])
-                        messages, last = messages + 1, members
-        except LinkError:
+            async with asyncio.timeout(None) as deadline:
+                body = _noting(events, failures, deadline)
+                async with self._transport.stream(
+                    "POST", "/v1/tokens", params=params, headers=headers, body=body
+                ) as lines:
+                    while (batch := await lines.next()) is not None:
+                        for line in batch:
+                            members = from_json(line)
+                            if "error" in members:
+                                raise from_problem(members["error"])
+                            messages, last = messages + 1, members
+        except (LinkError, TimeoutError):
             if failures:
                 raise failures[0] from None
             raise
         return Relayed(messages, None if last is None else ack_from_wire(last))
 
 
-async def _noting(events: AsyncIterable[bytes], failures: list[Exception]) -> AsyncGenerator[bytes, None]:
-    """The events; the transport would report their failure as one of its own."""
+async def _noting(
+    events: AsyncIterable[bytes], failures: list[Exception], deadline: asyncio.Timeout
+) -> AsyncGenerator[bytes, None]:
+    """The events. The transport would keep their failure to itself while it waits for an answer, so that ends now."""
     try:
         async for piece in events:
             yield piece
     except Exception as error:
         failures.append(error)
+        deadline.reschedule(asyncio.get_running_loop().time())
         raise
 
 

@@ -60,10 +60,10 @@ class StreamCalls(Connection):
         return removed
 
     async def delete_stream(self, session_id: str, model_id: str) -> None:
-        """Delete a stream with all its groups.
+        """Delete a stream with all its groups. If the answer was lost, a stream that it deleted counts as gone.
 
         Raises:
-            StreamNotFoundError: there is none.
+            StreamNotFoundError, StreamGoneError: there never was one, or it is no longer there.
         """
         await self._transport.call("DELETE", _path(session_id, model_id), repeatable=False)
 

@@ -25,9 +25,9 @@ _log = logging.getLogger("rlb.client.subscription")
 class Subscription:
     """Deliveries to one consumer of a group; iterate it with `async for`, it never ends by itself.
 
-    It reconnects by itself. What it has given and the app still holds is not given again, although a sidecar that was
-    restarted, or one that waited for the ack for too long, sends it again. An entry that holds no StreamMessage is
-    given back, and ends among the dead letters of the group.
+    It reconnects by itself. What the app still holds is not given again only because the connection is a new one,
+    upon which the sidecar begins with all that has no ack. An entry that holds no StreamMessage is given back, and ends
+    among the dead letters of the group.
 
     The iteration raises:
         InvalidMessageError: the name of the group or of the consumer breaks its rule.
@@ -57,6 +57,7 @@ class Subscription:
             "modelId": model_id,
             "maxInFlight": str(max_in_flight),
         }
+        self._conversation = 0
         self._held: weakref.WeakValueDictionary[tuple[str, str, str], Delivery] = weakref.WeakValueDictionary()
         self._running: weakref.ref[AsyncGenerator[Delivery, None]] | None = None
 
@@ -92,6 +93,7 @@ class Subscription:
         patience = self._transport.patience()
         headers = {"Accept": NDJSON}
         while True:
+            self._conversation += 1
             try:
                 async with self._transport.stream(
                     "GET", "/v1/subscribe", params=self._params, headers=headers, silence_s=SILENCE_S
@@ -119,8 +121,10 @@ class Subscription:
             return None
         stream, entry_id = (members["sessionId"], members["modelId"]), members["entryId"]
         name = (*stream, entry_id)
-        if (held := self._held.get(name)) is not None:
-            held.delivery_count = max(held.delivery_count, members["deliveryCount"])
+        held = self._held.get(name)
+        if held is not None and held.seen_in != self._conversation:
+            held.seen_in = self._conversation
+            held.delivery_count = members["deliveryCount"]
             return None
         message = message_from_wire(members["message"])
         if message is None:
@@ -129,6 +133,7 @@ class Subscription:
         delivery = Delivery(
             self, self.group, stream, entry_id=entry_id, delivery_count=members["deliveryCount"], message=message
         )
+        delivery.seen_in = self._conversation
         self._held[name] = delivery
         return delivery
 

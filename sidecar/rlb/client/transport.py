@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -23,6 +24,9 @@ MAX_CALLS = 32
 
 KEEP_ALIVE_S = 15.0
 """How long an unused connection is kept; less than the sidecar keeps it, so that it is never closed under a call."""
+
+LARGE_BYTES = 256 * 1024
+"""Bodies above this are sent in pieces."""
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -181,8 +185,10 @@ class Transport:
         headers = None if data is None else {"Content-Type": JSON}
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         url = _url(path, params)
+        # aiohttp copies large bytes in one go, and warns of it; a file it reads in pieces.
+        payload = io.BytesIO(data) if data is not None and len(data) > LARGE_BYTES else data
         with _translated(self.path):
-            async with self._http.request(method, url, data=data, headers=headers, timeout=timeout) as response:
+            async with self._http.request(method, url, data=payload, headers=headers, timeout=timeout) as response:
                 self._was_reached = True
                 answer = await response.read()
         if response.status >= 400:
