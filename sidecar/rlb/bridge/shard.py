@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from rlb.bridge.page_size import PageSize
 from rlb.domain.entry import Entry
 from rlb.domain.entry_id import ZERO, EntryId
 from rlb.errors import ApiError
@@ -21,6 +22,9 @@ _log = logging.getLogger("rlb.reader")
 READ_COUNT = 500
 """Entries of one stream that one read returns at most."""
 
+
+READ_BYTES = 1024 * 1024
+"""About the most bytes of one stream that one read returns."""
 
 NUDGE_S = 0.05
 """How soon a read that was not unblocked is unblocked again."""
@@ -82,6 +86,7 @@ class Shard:
         self._block_ms = block_ms
         self._feed_idle_s = feed_idle_s
         self._client_id: int | None = None
+        self._page = PageSize(READ_BYTES, READ_COUNT)
         self._changed = asyncio.Event()
         self._nudging: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -166,10 +171,11 @@ class Shard:
         cursors = [channel.cursor.wire for channel in watched]
         self.reads += 1
         reply: Any = await self._link.call(
-            b"XREAD", b"COUNT", READ_COUNT, b"BLOCK", block_ms, b"STREAMS", *keys, *cursors, what="read"
+            b"XREAD", b"COUNT", self._page.count, b"BLOCK", block_ms, b"STREAMS", *keys, *cursors, what="read"
         )
         now_s = asyncio.get_running_loop().time()
         for key, entries in xinfo.streams(reply):
+            self._page.learn(entries)
             if (channel := self.channels.get(key)) is not None:
                 channel.pass_on(entries, now_s)
         await self._look_after_quiet(watched, now_s)
@@ -191,10 +197,12 @@ class Shard:
         ]
         if not quiet:
             return
+        cursors = [channel.cursor for channel in quiet]
         replies = await self._commands.batch_raw([(b"XINFO", b"STREAM", channel.key) for channel in quiet])
-        for channel, reply in zip(quiet, replies, strict=True):
+        for channel, cursor, reply in zip(quiet, cursors, replies, strict=True):
             channel.quiet_s = now_s
-            if _is_gone(channel, reply):
+            # What has been passed on since is not in the reply, and shows that the stream is there.
+            if channel.cursor == cursor and _is_gone(cursor, reply):
                 self._gone(channel)
 
     def _gone(self, channel: Channel) -> None:
@@ -203,7 +211,7 @@ class Shard:
             listener.on_gone()
 
 
-def _is_gone(channel: Channel, xinfo_reply: Any) -> bool:
+def _is_gone(cursor: EntryId, xinfo_reply: Any) -> bool:
     if isinstance(xinfo_reply, ReplyError):
         return is_no_key(xinfo_reply)
-    return isinstance(xinfo_reply, list) and xinfo.stream_facts(xinfo_reply).last_generated_id < channel.cursor
+    return isinstance(xinfo_reply, list) and xinfo.stream_facts(xinfo_reply).last_generated_id < cursor
