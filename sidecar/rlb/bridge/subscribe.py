@@ -73,6 +73,7 @@ class Subscription:
         self._loop = asyncio.get_running_loop()
         self._followed: dict[str, _Followed] = {}
         self._arrived: dict[str, StreamKey] = {}
+        self._seen: set[str] = set()
         self._ready: dict[str, None] = {}
         self._in_flight: dict[tuple[str, EntryId], float] = {}
         self._work = asyncio.Event()
@@ -104,9 +105,10 @@ class Subscription:
             self._shared.unfollow(followed.stream, followed)
         self._ready.pop(key, None)
 
-    def give_back(self, deliveries: Iterable[Delivery]) -> None:
+    def give_back(self, deliveries: Sequence[Delivery]) -> None:
         """Return what could not be handed to the app, to be given out again at once."""
-        for delivery in deliveries:
+        # The last one first: each goes in front of what was given back before.
+        for delivery in reversed(deliveries):
             self._in_flight.pop((delivery.stream.key, delivery.entry.id), None)
             reading = Reading(delivery.stream, self.request.group, self.request.consumer)
             self._groups.reader(reading).give_back((delivery,))
@@ -182,6 +184,10 @@ class Subscription:
                 self._loop.call_later(AGAIN_S, self._on_stream, stream)
             return
         reader = self._groups.reader(Reading(stream, self.request.group, self.request.consumer))
+        if stream.key not in self._seen:
+            # What the consumer had left pending in a former life comes first.
+            self._seen.add(stream.key)
+            reader.restart()
         followed = self._followed[stream.key] = _Followed(self, stream, reader)
         self._shared.follow(stream, followed, last_id if last_id is not None else ZERO)
         self._ready[stream.key] = None
@@ -219,7 +225,7 @@ class Subscription:
             _log.debug("subscribe.read_failed", extra={"stream": key, "reason": error.detail})
             self._loop.call_later(AGAIN_S, self.mark_ready, key)
             return []
-        if len(deliveries) >= count:
+        if followed.reader.has_more:
             self._ready[key] = None
         return deliveries
 
