@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from rlb.domain.message import StreamConfig
 from rlb.errors import DrainingError, InvalidMessageError, WrongTypeError
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, M, RunningCore, StartCore, draft, eventually
+from tests.support.cores import KEY, M, RunningCore, StartCore, assert_same, draft, eventually
 from tests.support.stored import assert_answers_true, assert_gap_free, stored, tokens
 
 CONFIG_KEY = f"llm:stream-config:{{{KEY}}}"
@@ -51,7 +51,7 @@ async def test_tokens_behind_the_claim_are_plain_appends(core: RunningCore, redi
     entries = await stored(redis)
     assert_gap_free(entries)
     assert_answers_true(tickets, entries)
-    assert tokens(entries) == [str(number) for number in range(100)]
+    assert_same(tokens(entries), [str(number) for number in range(100)])
     assert len({entry.id.ms for entry in entries}) == 1
     assert entries[-1].message["payload"]["finishReason"] == "stop"
     assert [entry.message["metadata"]["isComplete"] for entry in entries] == [False] * 99 + [True]
@@ -101,7 +101,7 @@ async def test_a_full_pipeline_is_renewed_without_a_gap(
     entries = await stored(redis)
     assert_gap_free(entries)
     assert_answers_true(tickets, entries)
-    assert tokens(entries) == [str(number) for number in range(2000)]
+    assert_same(tokens(entries), [str(number) for number in range(2000)])
     assert len({entry.id.ms for entry in entries}) > 3
 
 
@@ -269,7 +269,7 @@ async def test_many_streams_at_once(core: RunningCore, redis: Redis) -> None:
     for session in range(30):
         entries = await stored(redis, f"llm:stream:s-{session}:{M}")
         assert_gap_free(entries)
-        assert tokens(entries) == [str(number) for number in range(20)]
+        assert_same(tokens(entries), [str(number) for number in range(20)])
 
 
 async def test_two_connections_share_a_stream_of_one_sidecar(core: RunningCore, redis: Redis) -> None:
@@ -305,7 +305,7 @@ async def test_a_foreign_writer_in_between(core: RunningCore, redis: Redis) -> N
     entries = await stored(redis)
     ours = [entry for entry in entries if entry.token != "foreign"]
     assert_answers_true(tickets, entries)
-    assert tokens(ours) == [str(number) for number in range(30)]
+    assert_same(tokens(ours), [str(number) for number in range(30)])
     assert all(entry.id.seq == entry.sequence for entry in ours)
     sequences = [entry.sequence for entry in ours]
     assert sequences == sorted(set(sequences))
@@ -384,7 +384,7 @@ async def test_a_foreign_writer_that_never_rests(start_core: StartCore, server: 
     ours = [entry for entry in entries if entry.token != "foreign"]
     assert len(entries) > len(ours) + 50
     assert_answers_true(tickets, entries)
-    assert tokens(ours) == [str(number) for number in range(500)]
+    assert_same(tokens(ours), [str(number) for number in range(500)])
     sequences = [entry.sequence for entry in ours]
     assert sequences == sorted(set(sequences))
     assert sequences == [entry.id.seq for entry in ours]

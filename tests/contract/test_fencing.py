@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from rlb.errors import FencedError
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, RunningCore, StartCore
+from tests.support.cores import KEY, RunningCore, StartCore, assert_same
 from tests.support.stored import assert_answers_true, assert_gap_free, stored, tokens
 
 Two = tuple[RunningCore, RunningCore]
@@ -145,7 +145,7 @@ async def test_unary_writes_claim_again_by_themselves(two: Two, redis: Redis) ->
         assert not ticket.duplicate
     entries = await stored(redis)
     assert_gap_free(entries)
-    assert tokens(entries) == [str(number) for number in range(20)]
+    assert_same(tokens(entries), [str(number) for number in range(20)])
 
 
 async def test_shared_producers_are_never_fenced(two: Two, redis: Redis) -> None:
@@ -163,7 +163,7 @@ async def test_shared_producers_are_never_fenced(two: Two, redis: Redis) -> None
     assert_answers_true(answers, entries)
     for name in range(2):
         mine = [token for token in tokens(entries) if token.startswith(f"{name}:")]
-        assert mine == [f"{name}:{number}" for number in range(1000)]
+        assert_same(mine, [f"{name}:{number}" for number in range(1000)])
 
 
 async def test_generations_of_one_sidecar_fence_each_other(core: RunningCore, redis: Redis) -> None:

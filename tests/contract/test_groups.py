@@ -13,7 +13,7 @@ from rlb.bridge.delivery import Delivery, Reading
 from rlb.domain.entry_id import EntryId
 from rlb.errors import GroupNotFoundError, InvalidIdError, StreamNotFoundError, WrongTypeError
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, RunningCore, StartCore, token_of
+from tests.support.cores import KEY, RunningCore, StartCore, assert_same, token_of
 
 BRIEF = {"max_deliveries": 3, "claim_idle_ms": 200}
 
@@ -200,7 +200,7 @@ async def test_more_pending_entries_than_one_read_takes(start_core: StartCore, s
     found: list[str] = []
     while deliveries := await core.read("g", "c", count=30):
         found += tokens(deliveries)
-    assert found == [str(number) for number in range(250)]
+    assert_same(found, [str(number) for number in range(250)])
 
 
 async def test_pending_entries_that_were_deleted(core: RunningCore, redis: Redis) -> None:
@@ -276,7 +276,7 @@ async def test_claiming_is_done_in_portions(start_core: StartCore, server: Redis
         assert 0 < len(deliveries) <= 60
         await core.acknowledge("g", deliveries)
         found += tokens(deliveries)
-    assert found == [str(number) for number in range(250)]
+    assert_same(found, [str(number) for number in range(250)])
 
 
 async def letters_of(core: RunningCore, group: str = "g") -> list[tuple[str, int, str]]:

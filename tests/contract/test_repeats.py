@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from rlb.bridge.ticket import Ticket
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, RunningCore, StartCore
+from tests.support.cores import KEY, RunningCore, StartCore, assert_same
 from tests.support.stored import assert_gap_free, stored, tokens
 
 WINDOW = 8
@@ -175,4 +175,4 @@ async def test_a_repeated_generation(start_core: StartCore, server: RedisServer,
     assert [ticket.entry_id for ticket in again[:60]] == [ticket.entry_id for ticket in first]
     entries = await stored(redis)
     assert_gap_free(entries)
-    assert tokens(entries) == [str(number) for number in range(100)]
+    assert_same(tokens(entries), [str(number) for number in range(100)])

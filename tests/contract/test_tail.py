@@ -425,3 +425,22 @@ async def test_reading_stops_with_the_last_subscriber(core: RunningCore, redis: 
     await redis.config_resetstat()
     await asyncio.sleep(0.25)
     assert await read_count(redis) == 0
+
+
+async def test_a_stream_that_is_written_in_bursts_is_never_gone(
+    start_core: StartCore, server: RedisServer, redis: Redis
+) -> None:
+    """Looking whether a quiet stream is still there never ends a tail of one that has just been written again."""
+    core = await start_core(server.url, tail={"block_ms": 10, "feed_idle_ms": 1}).ready()
+    await core.generate(1)
+    follower = await core.follow("0")
+    connection = core.connection()
+    for _ in range(40):
+        for number in range(20):
+            connection.send(str(number))
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.012)
+    connection.send("last", complete="stop")
+    events = await follower.ended()
+    assert follower.sequences == list(range(1, 803))
+    assert isinstance(events[-1], End)

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -154,7 +154,8 @@ class Receiver:
         self.most_in_flight = 0
         self._core = core
         self._acks = acks
-        self._unacknowledged = 0
+        self.acknowledged = 0
+        self._is_closed = False
         self._task = asyncio.create_task(self._run())
 
     @property
@@ -164,8 +165,7 @@ class Receiver:
     async def _run(self) -> None:
         async for batch in self.subscription.batches():
             self.deliveries += batch
-            self._unacknowledged += len(batch)
-            self.most_in_flight = max(self.most_in_flight, self._unacknowledged)
+            self.most_in_flight = max(self.most_in_flight, len(self.deliveries) - self.acknowledged)
             if self._acks:
                 for delivery in batch:
                     await self.acknowledge(delivery)
@@ -173,16 +173,18 @@ class Receiver:
     async def acknowledge(self, delivery: Delivery) -> None:
         group = self.subscription.request.group
         await self._core.groups.acknowledge(delivery.stream, group, [delivery.entry.id])
-        self._unacknowledged -= 1
+        self.acknowledged += 1
 
     async def until(self, condition: Callable[[Receiver], object], timeout_s: float = PATIENCE_S) -> None:
         """Wait until the condition holds."""
         await eventually(lambda: condition(self), timeout_s, lambda: f"{len(self.deliveries)} deliveries")
 
     async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self.subscription.close()
+        if not self._is_closed:
+            self._is_closed = True
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self.subscription.close()
 
 
 class RunningCore:
@@ -192,6 +194,7 @@ class RunningCore:
         self.topology = Standalone(settings.redis, settings.append.deadline_ms / 1000)
         self.core = build_core(settings, self.topology)
         self._followers: list[Follower | Receiver] = []
+        self._is_closed = False
         self.topology.start()
         self.core.appender.start()
 
@@ -254,6 +257,9 @@ class RunningCore:
 
     async def close(self) -> None:
         """Stop, in the order in which the composition root stops."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         for follower in self._followers:
             await follower.close()
         await self.core.appender.close()
@@ -300,6 +306,13 @@ async def eventually(
             return
         assert time.monotonic() < until_s, told()
         await asyncio.sleep(0.01)
+
+
+def assert_same(found: Sequence[object], expected: Sequence[object]) -> None:
+    """Like `found == expected`, told by the first difference: pytest's own comparison of long lists takes minutes."""
+    for at, (one, other) in enumerate(zip(found, expected, strict=False)):
+        assert one == other, f"{one!r} instead of {other!r} at {at} of {len(expected)}"
+    assert len(found) == len(expected), f"{len(found)} instead of {len(expected)}"
 
 
 def token_of(entry: Entry) -> str:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from rlb.bridge.ticket import Ticket
 from rlb.domain.entry_id import EntryId, parse_entry_id
-from tests.support.cores import KEY
+from tests.support.cores import KEY, assert_same
 
 
 class Stored(NamedTuple):
@@ -44,9 +44,9 @@ def tokens(entries: Iterable[Stored]) -> list[str]:
 def assert_gap_free(entries: list[Stored], first: int = 1) -> None:
     """The promise of the append path: sequences without a gap, equal to the ids' second half, each message once."""
     sequences = [entry.sequence for entry in entries]
-    assert sequences == list(range(first, first + len(entries)))
-    assert sequences == [entry.id.seq for entry in entries]
-    assert len({entry.message["id"] for entry in entries}) == len(entries)
+    assert_same(sequences, range(first, first + len(entries)))
+    assert_same(sequences, [entry.id.seq for entry in entries])
+    assert len({entry.message["id"] for entry in entries}) == len(entries), "a message stands twice"
 
 
 def assert_answers_true(tickets: Iterable[Ticket], entries: list[Stored]) -> None:
@@ -55,4 +55,5 @@ def assert_answers_true(tickets: Iterable[Ticket], entries: list[Stored]) -> Non
     for ticket in tickets:
         if ticket.error is None:
             assert ticket.entry_id is not None
-            assert by_id.get(ticket.entry_id) == ticket.draft.message_id
+            found = by_id.get(ticket.entry_id)
+            assert found == ticket.draft.message_id, f"{found} at {ticket.entry_id}, not {ticket.draft.message_id}"
