@@ -17,7 +17,7 @@ T = TypeVar("T")
 PATIENCE_S = 20.0
 
 
-def settings_of(path: Path, url: str, **changes: dict[str, Any] | float) -> Settings:
+def settings_of(path: Path, url: str | None, **changes: dict[str, Any] | float) -> Settings:
     """Settings for a test: no TCP port, a short drain, and what the test changes, section by section."""
     tree: dict[str, Any] = {
         "socket": {"path": str(path)},
