@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from rlb import Bridge, Delivery, Subscription
-from rlb.errors import InvalidMessageError
+from rlb.client.transport import LinkError
+from rlb.errors import InvalidMessageError, SidecarUnreachableError
 from tests.client.conftest import OwnSidecar
 from tests.client.streams import eventually, pending_in
 from tests.servers.proxy import FaultProxy
@@ -181,6 +183,32 @@ async def test_a_restarted_sidecar_strands_nothing(own_sidecar: OwnSidecar, redi
         assert [delivery.message.token for delivery in found] == [*map(str, range(49)), ""]
         assert await pending_in(redis, "s", "g") == 0
         collecting.cancel()
+
+
+async def test_an_ack_that_cannot_be_told_is_an_error(shaky: Bridge, proxy: FaultProxy, sidecar: Path) -> None:
+    """Every ack that waited for the same request learns of it, and the messages come again."""
+    await write(shaky, "s", 2)
+    async with Bridge(proxy.listen_path, patience_s=0.2) as bridge:
+        deliveries = await take(bridge.subscribe("g", consumer="one"), 3)
+        await proxy.down()
+        outcomes = await asyncio.gather(*(delivery.ack() for delivery in deliveries), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [LinkError] * 3
+        with pytest.raises(SidecarUnreachableError, match=str(proxy.listen_path)):
+            await deliveries[0].nack()
+    async with Bridge(sidecar) as bridge:
+        again = await take(bridge.subscribe("g", consumer="two"), 3)
+    assert [delivery.entry_id for delivery in again] == [delivery.entry_id for delivery in deliveries]
+
+
+async def test_an_ack_counts_although_its_caller_was_cancelled(bridge: Bridge, redis: Redis) -> None:
+    """The app has said it; who waits for the answer does not matter."""
+    await bridge.produce_token("s", "m", "a")
+    (delivery,) = await take(bridge.subscribe("g"), 1)
+    acking = asyncio.create_task(delivery.ack())
+    await asyncio.sleep(0)
+    acking.cancel()
+    await asyncio.gather(acking, return_exceptions=True)
+    await eventually(lambda: all_settled(redis, "s", "g"))
 
 
 async def test_entries_that_are_no_messages_become_dead_letters(bridge: Bridge, redis: Redis) -> None:

@@ -247,9 +247,11 @@ class StreamProcessor:
                 facts = {"entry_id": delivery.entry_id, "reason": reason, "frames": place_of(error)}
                 _log.warning("processor.attempt_failed", extra={"group": self._group, **facts})
             else:
-                self._handled += await self._settle(delivery, None)
+                if await self._settle(delivery, None):
+                    self._handled += 1
                 return
-        self._refused += await self._settle(delivery, reason)
+        if await self._settle(delivery, reason):
+            self._refused += 1
 
     async def _subject(self, delivery: Delivery) -> StreamMessage | FinishedGeneration:
         if self._per == "message":
