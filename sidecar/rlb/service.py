@@ -60,7 +60,9 @@ def build_core(settings: Settings, topology: Standalone) -> Core:
         window=settings.stream.dedupe_entries,
     )
     dead_letters = DeadLetters(topology, keys, settings.groups.dead_letter_max_length)
-    rules = GroupRules(settings.groups.max_deliveries, settings.groups.claim_idle_ms, dead_letters)
+    rules = GroupRules(
+        settings.groups.max_deliveries, settings.groups.claim_idle_ms, settings.stream.retention_ms, dead_letters
+    )
     groups = Groups(topology, reader, rules)
     index = StreamIndex(topology, keys)
     return Core(

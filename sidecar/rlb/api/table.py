@@ -117,6 +117,7 @@ def consumer_routes(consume: ConsumerRoutes) -> tuple[Route, ...]:
                 *_STREAM,
                 Param("from", {"type": "string", "maxLength": 64}, "`0`, `$` or the entry id to go on behind."),
                 Param("waitMs", _number(0, 60_000, 0), "How long to wait for a stream that is not there yet."),
+                Param("Last-Event-ID", _ENTRY_ID, "Goes before `from`: what a browser saw last.", where="header"),
             ),
             problems=_READ,
         ),

@@ -16,10 +16,13 @@ from rlb.errors import DrainingError, OverloadedError
 from rlb.redis_io.topology import Topology
 
 MAX_WRITERS = 65_536
-"""Streams that may be written at the same time; one more is refused with `overloaded`."""
+"""Streams that may be written at the same time; one more waits for room, then is refused with `overloaded`."""
 
 TICK_S = 0.1
 """How often deadlines are checked."""
+
+FORGET_EARLY_S = 1.0
+"""The same, once there are as many writers as there may be."""
 
 FORGET_S = 60.0
 """A writer unused for this long is dropped; what it knew, the next claim reads back from the stream."""
@@ -34,6 +37,7 @@ class AppendBounds:
     deadline_s: float
     renew_s: float
     window: int
+    max_writers: int = MAX_WRITERS
 
 
 class Appender:
@@ -101,7 +105,6 @@ class Appender:
         writer = self._writers.get((session_id, model_id)) or self._writer(session_id, model_id)
         bounds = self.bounds
         if self.buffered_bytes >= bounds.buffer_bytes or writer.queued_bytes >= bounds.stream_buffer_bytes:
-            self._room.clear()
             raise OverloadedError("too many bytes wait to be written")
         ticket = Ticket(draft, producer, self._loop.time() + bounds.deadline_s, on_done)
         self.buffered_bytes += ticket.size
@@ -133,18 +136,16 @@ class Appender:
         Raises:
             OverloadedError: there was none in time.
         """
-        try:
-            return submit()
-        except OverloadedError as error:
-            refused = error
+        refused = OverloadedError("no room")
         try:
             async with asyncio.timeout(self.bounds.deadline_s):
                 while True:
-                    await self._room.wait()
                     try:
                         return submit()
                     except OverloadedError as error:
                         refused = error
+                    self._room.clear()
+                    await self._room.wait()
         except TimeoutError:
             raise refused from None
 
@@ -156,8 +157,10 @@ class Appender:
                 writer.release(producer)
 
     def _writer(self, session_id: str, model_id: str) -> StreamWriter:
-        if len(self._writers) >= MAX_WRITERS:
-            raise OverloadedError(f"{MAX_WRITERS} streams are being written")
+        if len(self._writers) >= self.bounds.max_writers:
+            self._forget_idle(self._loop.time(), FORGET_EARLY_S)
+        if len(self._writers) >= self.bounds.max_writers:
+            raise OverloadedError(f"{self.bounds.max_writers} streams are being written")
         stream = stream_key(self._keys.prefix, session_id, model_id)
         link = self._topology.link_for(stream.key)
         if id(link) not in self._watched:
@@ -184,9 +187,15 @@ class Appender:
         while True:
             await asyncio.sleep(TICK_S)
             now_s = loop.time()
-            for name, writer in list(self._writers.items()):
+            for writer in list(self._writers.values()):
                 if writer.waiting:
                     writer.expire(now_s)
-                elif not writer.is_owned and now_s - writer.last_used_s > FORGET_S:
-                    writer.close()
-                    del self._writers[name]
+            self._forget_idle(now_s, FORGET_S)
+
+    def _forget_idle(self, now_s: float, unused_s: float) -> None:
+        """Drop the writers that nobody has used for so long."""
+        for name, writer in list(self._writers.items()):
+            if not writer.waiting and not writer.is_owned and now_s - writer.last_used_s > unused_s:
+                writer.close()
+                del self._writers[name]
+                self._room.set()

@@ -72,7 +72,8 @@ class Backlog:
             ticket.succeed(entry_id, duplicate=True)
             return True
         if (first := self._named.get(message_id)) is not None:
-            self._settled(ticket)
+            # It waits for the first one's answer, and holds its memory until then.
+            self.queued_bytes += ticket.size
             first.followers.append(ticket)
             return True
         self._named[message_id] = ticket
@@ -173,3 +174,6 @@ class Backlog:
         if ticket.draft.named:
             self._named.pop(ticket.draft.message_id, None)
         self._settled(ticket)
+        for follower in ticket.followers:
+            self.queued_bytes -= follower.size
+            self._settled(follower)

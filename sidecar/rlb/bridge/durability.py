@@ -21,6 +21,9 @@ from rlb.redis_io.topology import Topology
 WAIT_MS = 1000
 """How long one wait may take; when it falls short the messages are answered as `written`."""
 
+PROBE_MS = 10_000
+"""Life of the key that a wait writes, should its deletion be lost."""
+
 Stronger = Literal["replicated", "fsynced"]
 
 
@@ -64,7 +67,7 @@ class DurabilityProbe:
             (b"WAIT", 1, WAIT_MS) if wanted == "replicated" else (b"WAITAOF", 1, 0, WAIT_MS)
         )
         try:
-            replies: list[Any] = await link.batch_raw([(b"SET", probe, 1), (b"DEL", probe), waiting])
+            replies: list[Any] = await link.batch_raw([(b"SET", probe, 1, b"PX", PROBE_MS), (b"DEL", probe), waiting])
         except Exception:  # noqa: BLE001 - whatever went wrong, the level was not reached
             return False
         if any(isinstance(reply, ReplyError | ConnectionLostError) for reply in replies):

@@ -15,11 +15,17 @@ from typing import Any
 
 from rlb.bridge.dead_letters import DeadLetters
 from rlb.bridge.delivery import Delivery, Reading
+from rlb.bridge.page_size import PageSize
 from rlb.domain.entry_id import ZERO, EntryId
 from rlb.errors import ApiError
 from rlb.redis_io import xinfo
 from rlb.redis_io.link import Link
 from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error
+
+READ_BYTES = 4 * 1024 * 1024
+"""About the most bytes of entries that one fetch gives, whatever number is asked for."""
+
+MAX_PAGE = 1000
 
 SWEEP_COUNT = 100
 """Idle pending entries looked at in one sweep."""
@@ -31,6 +37,8 @@ class GroupRules:
 
     max_deliveries: int
     claim_idle_ms: int
+    retention_ms: int
+    """Life of a stream that is made for a group and never written to; 0 is for ever."""
     dead_letters: DeadLetters
     reasons: dict[tuple[str, str, EntryId], str] = field(default_factory=dict)
     """Why entries were last refused, for the dead letters; at most `MAX_REASONS`."""
@@ -54,10 +62,17 @@ class GroupReader:
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
         self._returned: deque[Delivery] = deque()
+        self._page = PageSize(READ_BYTES, MAX_PAGE)
+        self.has_more = True
+        """Whether another fetch may find something without anything new being written."""
         # A consumer that comes back finds what it left: its pending entries, from the start.
         self._replay_from: EntryId | None = ZERO
         # Nor does it wait for what others have refused or left behind.
         self._next_sweep_s = 0.0
+
+    def restart(self) -> None:
+        """The consumer has come anew: give it what is pending for it, from the start."""
+        self._replay_from = ZERO
 
     def sweep_soon(self) -> None:
         """Look for entries to claim at the next fetch."""
@@ -93,18 +108,31 @@ class GroupReader:
     async def _fetch(self, count: int) -> list[Delivery]:
         async with self._lock:
             found = [self._returned.popleft() for _ in range(min(count, len(self._returned)))]
+            self.has_more = True
             try:
                 if len(found) < count and self._replay_from is not None:
                     found += await self._replay(count - len(found))
                 if len(found) < count and self._loop.time() >= self._next_sweep_s:
                     self._next_sweep_s = self._loop.time() + self._rules.sweep_s
                     found += await self._sweep(count - len(found))
-                if len(found) < count:
-                    found += await self._new(count - len(found))
+                if self._replay_from is None:
+                    await self._add_new(found, count)
             except ApiError:
                 if not found:
                     raise
             return found
+
+    async def _add_new(self, found: list[Delivery], count: int) -> None:
+        """Add new entries, page by page, until there are enough in number or in bytes, or no more."""
+        size = 0
+        while len(found) < count and size < READ_BYTES:
+            asked = min(count - len(found), self._page.count)
+            page = await self._new(asked)
+            found += page
+            size += self._page.learn([delivery.entry for delivery in page])
+            if len(page) < asked:
+                self.has_more = self.sweep_in_s == 0
+                return
 
     async def _call(self, *args: bytes | str | int) -> Any:
         reply = (await self._link.batch_raw([args]))[0]
@@ -126,47 +154,55 @@ class GroupReader:
     async def _replay(self, count: int) -> list[Delivery]:
         """The consumer's own pending entries behind the point from which it may have missed some."""
         stream, group, consumer = self.reading.stream, self.reading.group, self.reading.consumer
-        found: list[Delivery] = []
-        while self._replay_from is not None and len(found) < count:
-            read = (b"XREADGROUP", b"GROUP", group, consumer, b"COUNT", count - len(found), b"STREAMS", stream.key)
-            reply = await self._call(*read, self._replay_from.wire)
-            rows = reply[0][1] if reply else []
-            if not rows:
-                self._replay_from = None
-                break
-            await self._forget_deleted(xinfo.deleted_ids(rows))
-            entries = xinfo.entries(rows)
-            self._replay_from = xinfo.last_id(rows)
-            self.high = max(self.high, self._replay_from)
-            if entries:
-                span = (entries[0].id.wire, entries[-1].id.wire)
-                pending = await self._call(b"XPENDING", stream.key, group, *span, len(rows), consumer)
-                counts = {row.entry_id: row.deliveries for row in xinfo.pending_entries(pending)}
-                found += [Delivery(stream, entry, counts.get(entry.id, 1)) for entry in entries]
-        return found
+        after = self._replay_from or ZERO
+        asked = min(count, self._page.count)
+        read = (b"XREADGROUP", b"GROUP", group, consumer, b"COUNT", asked, b"STREAMS", stream.key, after.wire)
+        reply = await self._call(*read)
+        rows = reply[0][1] if reply else []
+        entries = xinfo.entries(rows)
+        await self._forget_deleted(xinfo.deleted_ids(rows))
+        counts: dict[EntryId, int] = {}
+        if entries:
+            span = (entries[0].id.wire, entries[-1].id.wire)
+            pending = await self._call(b"XPENDING", stream.key, group, *span, len(rows), consumer)
+            counts = {row.entry_id: row.deliveries for row in xinfo.pending_entries(pending)}
+            self._page.learn(entries)
+        # Only now: had a reply been lost before, the same page would have to come again.
+        self._replay_from = xinfo.last_id(rows) if len(rows) == asked else None
+        if rows:
+            self.high = max(self.high, xinfo.last_id(rows))
+        return [Delivery(stream, entry, counts.get(entry.id, 1)) for entry in entries]
 
     async def _sweep(self, count: int) -> list[Delivery]:
         """Claim entries that nobody has acknowledged for long; set aside those that were delivered too often."""
         stream, group, consumer = self.reading.stream, self.reading.group, self.reading.consumer
         idle = self._rules.claim_idle_ms
-        reply = await self._call(b"XPENDING", stream.key, group, b"IDLE", idle, b"-", b"+", SWEEP_COUNT)
+        most = max(count, SWEEP_COUNT)
+        reply = await self._call(b"XPENDING", stream.key, group, b"IDLE", idle, b"-", b"+", most)
+        if len(reply) == most:
+            self.sweep_soon()
         claim: dict[EntryId, int] = {}
         for row in xinfo.pending_entries(reply):
-            reason = self._rules.reasons.pop((stream.key, group, row.entry_id), None)
             if row.deliveries >= self._rules.max_deliveries:
+                reason = self._rules.reasons.pop((stream.key, group, row.entry_id), None)
                 await self._rules.dead_letters.bury(stream, group, row, reason)
             elif len(claim) < count:
                 claim[row.entry_id] = row.deliveries + 1
         if not claim:
             return []
         ids = [entry_id.wire for entry_id in claim]
+        replay_from, self._replay_from = self._replay_from, _before(min(claim))
         rows = await self._call(b"XCLAIM", stream.key, group, consumer, idle, *ids)
+        self._replay_from = replay_from
         # Redis 6.2 returns deleted entries without fields and leaves them pending; later versions drop both.
         await self._forget_deleted(xinfo.deleted_ids(rows))
-        if len(claim) == count:
-            self.sweep_soon()
         return [Delivery(stream, entry, claim[entry.id]) for entry in xinfo.entries(rows)]
 
     async def _forget_deleted(self, ids: list[EntryId]) -> None:
         if ids:
             await self._call(b"XACK", self.reading.stream.key, self.reading.group, *(each.wire for each in ids))
+
+
+def _before(entry_id: EntryId) -> EntryId:
+    """The id directly below."""
+    return EntryId(entry_id.ms, entry_id.seq - 1) if entry_id.seq else EntryId(entry_id.ms - 1, 2**64 - 1)

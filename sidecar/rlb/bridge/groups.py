@@ -69,8 +69,18 @@ class Groups:
         self._settled.remove(on_settled)
         self._refused.remove(on_refused)
 
-    async def create(self, stream: StreamKey, group: str, start: str = "0", *, make_stream: bool = True) -> bool:
+    async def create(
+        self,
+        stream: StreamKey,
+        group: str,
+        start: str = "0",
+        *,
+        make_stream: bool = True,
+        retention_ms: int | None = None,
+    ) -> bool:
         """Create a group, with a lag that is known from the start; False if it was there.
+
+        A stream that this makes expires after `retention_ms` (by default that of all streams) if nobody writes to it.
 
         Raises:
             InvalidIdError: `start` is not `0`, `$` or an entry id.
@@ -80,7 +90,9 @@ class Groups:
             start = str(parse_entry_id(start))
         # Redis 6.2 does not know ENTRIESREAD: its groups have no lag, which is then unknown.
         for knows_entries_read in (b"1", b"0"):
-            arguments = (group, start, COUNT_LIMIT, knows_entries_read, b"1" if make_stream else b"0")
+            life_ms = self.rules.retention_ms if retention_ms is None else retention_ms
+            makes = b"1" if make_stream else b"0"
+            arguments = (group, start, COUNT_LIMIT, knows_entries_read, makes, life_ms)
             try:
                 created = await self._run_create(stream, arguments)
             except ReplyError as error:

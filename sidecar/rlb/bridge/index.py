@@ -38,6 +38,8 @@ class StreamIndex:
         self._topology = topology
         self._keys = keys
         self._listeners: set[OnStream] = set()
+        self._since_ms = 0
+        self._next_sweep_s = 0.0
         self._task: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
@@ -49,9 +51,11 @@ class StreamIndex:
     def listen(self, listener: OnStream) -> None:
         """Tell `listener` of every stream there is, then of each that becomes active; some more than once."""
         self._listeners.add(listener)
-        if self._task is not None:
-            self._task.cancel()
-        self._task = asyncio.create_task(self._watch(), name="stream index")
+        # Everybody hears of everything again: a listener has to bear that anyway.
+        self._since_ms = 0
+        self._next_sweep_s = 0.0
+        if self._task is None:
+            self._task = asyncio.create_task(self._watch(), name="stream index")
 
     def unlisten(self, listener: OnStream) -> None:
         """Tell `listener` no more."""
@@ -99,21 +103,26 @@ class StreamIndex:
                 listener(stream)
 
     async def _watch(self) -> None:
-        since_ms = 0
-        next_sweep_s = 0.0
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                active = await self._call(b"ZRANGEBYSCORE", since_ms, b"+inf", b"WITHSCORES")
-                for key in active[::2]:
-                    self._tell(key.decode("utf-8", "replace"))
-                since_ms = max(since_ms, *(int(float(score)) - OVERLAP_MS for score in active[1::2]), 0)
-                if loop.time() >= next_sweep_s:
-                    next_sweep_s = loop.time() + SWEEP_S
-                    async for swept in self.swept():
-                        self._tell(swept)
-                    if since_ms > REMEMBER_MS:
-                        await self._call(b"ZREMRANGEBYSCORE", b"-inf", since_ms - REMEMBER_MS)
+                await self._look()
             except ApiError as error:
-                _log.debug("index.poll_failed", extra={"reason": error.detail})
+                _log.debug("index.look_failed", extra={"reason": error.detail})
+            except Exception as error:  # noqa: BLE001 - whatever stands in the index must not end the looking
+                _log.error("index.look_failed", extra={"fault": type(error).__name__})
             await asyncio.sleep(POLL_S)
+
+    async def _look(self) -> None:
+        """Tell of what has become active since the last look; now and then of all there is, and tidy up."""
+        since_ms = self._since_ms
+        seconds, micros = await self._topology.link_for(self._keys.index).call(b"TIME", what="index")
+        # Redis's clock, not the scores: one score from the future would hide all that comes before it.
+        self._since_ms = int(seconds) * 1000 + int(micros) // 1000 - OVERLAP_MS
+        for key in await self._call(b"ZRANGEBYSCORE", since_ms, b"+inf"):
+            self._tell(key.decode("utf-8", "replace"))
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._next_sweep_s:
+            self._next_sweep_s = loop.time() + SWEEP_S
+            await self._call(b"ZREMRANGEBYSCORE", b"-inf", self._since_ms - REMEMBER_MS)
+            async for swept in self.swept():
+                self._tell(swept)

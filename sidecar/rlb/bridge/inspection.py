@@ -13,6 +13,7 @@ from rlb.domain.lag import COUNT_CAP, Lag, lag_by_count, lag_by_position
 from rlb.domain.stream_facts import GroupFacts, StreamFacts
 from rlb.domain.stream_info import ConsumerInfo, GroupInfo, StreamInfo
 from rlb.domain.stream_key import parse_stream_key
+from rlb.errors import GroupNotFoundError, StreamGoneError, WrongTypeError
 from rlb.redis_io import xinfo
 from rlb.redis_io.link import Link
 from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error, is_no_key
@@ -31,16 +32,38 @@ class Inspector:
         self._limits = limits
 
     async def inspect(self, keys: Sequence[str]) -> list[StreamInfo]:
-        """What there is to say of each stream that exists; the others are left out.
+        """What there is to say of each stream that exists; the others are left out, as are keys of other types.
 
         Raises:
             ApiError: Redis did not answer.
         """
         found: list[StreamInfo] = []
         for start in range(0, len(keys), BATCH):
-            infos = await asyncio.gather(*map(self._inspect, keys[start : start + BATCH]))
+            infos = await asyncio.gather(*map(self._inspect_if_there, keys[start : start + BATCH]))
             found += [info for info in infos if info is not None]
         return found
+
+    async def inspect_one(self, key: str) -> StreamInfo | None:
+        """What there is to say of one stream; None if there is none.
+
+        Raises:
+            WrongTypeError: the key holds something else.
+            ApiError: Redis did not answer.
+        """
+        try:
+            return await self._inspect(key)
+        except (StreamGoneError, GroupNotFoundError):
+            # It went, or a group of it, between two questions.
+            return await self._inspect(key) if await self._exists(key) else None
+
+    async def _exists(self, key: str) -> bool:
+        return bool(await self._topology.link_for(key).call(b"EXISTS", key, what=f"inspect {key}"))
+
+    async def _inspect_if_there(self, key: str) -> StreamInfo | None:
+        try:
+            return await self._inspect(key)
+        except (StreamGoneError, GroupNotFoundError, WrongTypeError):
+            return None
 
     async def _inspect(self, key: str) -> StreamInfo | None:
         link = self._topology.link_for(key)

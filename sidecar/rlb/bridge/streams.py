@@ -15,6 +15,7 @@ from rlb.domain.stream_key import StreamKey, checked_name, parse_stream_key
 from rlb.errors import InvalidMessageError, StreamGoneError, StreamNotFoundError
 from rlb.redis_io.command import Arg
 from rlb.redis_io.replies import ReplyError, api_error
+from rlb.redis_io.scripts import DELETE_STREAM
 from rlb.redis_io.topology import Topology
 
 Sort = Literal["key", "length", "age", "lag", "pending"]
@@ -58,9 +59,11 @@ class Streams:
             bounds += [b"retentionMs", config.retention_ms]
         if bounds:
             await self._call(stream.key, b"HSET", self._keys.config(stream.key), *bounds)
-        made = await self._groups.create(stream, group or _PLACEHOLDER, "0")
+        made = await self._groups.create(stream, group or _PLACEHOLDER, "0", retention_ms=config.retention_ms)
         if group is None and made:
             await self._call(stream.key, b"XGROUP", b"DESTROY", stream.key, _PLACEHOLDER)
+        if bounds and (ttl_ms := await self._call(stream.key, b"PTTL", stream.key)) > 0:
+            await self._call(stream.key, b"PEXPIRE", self._keys.config(stream.key), ttl_ms)
         seconds, micros = await self._call(self._keys.index, b"TIME")
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         await self._call(self._keys.index, b"ZADD", self._keys.index, now_ms, stream.key)
@@ -73,10 +76,10 @@ class Streams:
             StreamGoneError: it has expired or been deleted.
             StreamNotFoundError: it has never existed.
         """
-        found = await self._inspector.inspect([stream.key])
-        if not found:
+        found = await self._inspector.inspect_one(stream.key)
+        if found is None:
             raise await self.missing(stream)
-        return found[0]
+        return found
 
     async def missing(self, stream: StreamKey) -> StreamGoneError | StreamNotFoundError:
         """Why a stream is not there: gone, or never was."""
@@ -134,7 +137,8 @@ class Streams:
         Raises:
             StreamNotFoundError, StreamGoneError: there was none.
         """
-        if not await self._call(stream.key, b"DEL", stream.key, self._keys.config(stream.key)):
+        text = (b"EVAL", DELETE_STREAM.text, 2, stream.key, self._keys.config(stream.key))
+        if not await self._call(stream.key, *text):
             raise await self.missing(stream)
 
     async def _call(self, key: str, *args: Arg) -> Any:

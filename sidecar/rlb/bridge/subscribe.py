@@ -73,7 +73,7 @@ class Subscription:
         self._loop = asyncio.get_running_loop()
         self._followed: dict[str, _Followed] = {}
         self._arrived: dict[str, StreamKey] = {}
-        self._seen: set[str] = set()
+        self._restored: set[str] = set()
         self._ready: dict[str, None] = {}
         self._in_flight: dict[tuple[str, EntryId], float] = {}
         self._work = asyncio.Event()
@@ -184,9 +184,10 @@ class Subscription:
                 self._loop.call_later(AGAIN_S, self._on_stream, stream)
             return
         reader = self._groups.reader(Reading(stream, self.request.group, self.request.consumer))
-        if stream.key not in self._seen:
+        if stream.key in self._restored:
+            self._restored.discard(stream.key)
+        else:
             # What the consumer had left pending in a former life comes first.
-            self._seen.add(stream.key)
             reader.restart()
         followed = self._followed[stream.key] = _Followed(self, stream, reader)
         self._shared.follow(stream, followed, last_id if last_id is not None else ZERO)
@@ -240,5 +241,7 @@ class Subscription:
                 made = False
             if made:
                 _log.warning("subscribe.group_recreated", extra={"stream": stream.key, "group": self.request.group})
+        self._restored.add(stream.key)
+        self._restored.add(stream.key)
         self._arrived[stream.key] = stream
         self._work.set()

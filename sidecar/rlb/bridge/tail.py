@@ -8,9 +8,11 @@ reader costs a bounded amount of memory, nobody waits for it, and it loses nothi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
+from rlb.bridge.page_size import PageSize
 from rlb.bridge.reader import SharedReader
 from rlb.domain.entry import Entry, Gap, gap_between
 from rlb.domain.entry_id import ZERO, EntryId, parse_entry_id
@@ -23,8 +25,8 @@ from rlb.redis_io.link import Link
 from rlb.redis_io.replies import ReplyError, api_error
 from rlb.redis_io.topology import Topology
 
-PAGE = 500
-"""Entries that one range read fetches."""
+MAX_PAGE = 500
+"""Entries that one range read fetches at most; large ones are fetched fewer at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class _Inbox:
     def __init__(self, limit_bytes: int) -> None:
         self.is_overrun = False
         self.is_gone = False
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
         self._held: list[Entry] = []
         self._held_bytes = 0
         self._filled = asyncio.Event()
@@ -55,7 +57,7 @@ class _Inbox:
         if not self.is_overrun:
             self._held_bytes += sum(len(entry.json) for entry in entries)
             self._held.extend(entries)
-            if self._held_bytes > self._limit_bytes:
+            if self._held_bytes > self.limit_bytes:
                 self.take()
                 self.is_overrun = True
         self._filled.set()
@@ -104,20 +106,31 @@ class Tails:
         last_id = await last_generated_id(link, stream)
         if last_id is None and after is not None and after > ZERO:
             raise StreamGoneError(f"{stream.key} has expired or been deleted since {after}")
-        if last_id is None and await self._is_indexed(stream):
-            raise StreamGoneError(f"{stream.key} has expired or been deleted")
         self._reader.follow(stream, inbox, last_id if last_id is not None else ZERO)
-        tail = Tail(stream, link, self._reader, inbox, Start(last_id or ZERO if after is None else after, is_resumed))
-        if last_id is None:
-            try:
+        try:
+            if last_id is None:
+                await self._appear(link, stream, inbox, wait_s)
+        except BaseException:
+            self._reader.unfollow(stream, inbox)
+            raise
+        return Tail(stream, link, self._reader, inbox, Start(last_id or ZERO if after is None else after, is_resumed))
+
+    async def _appear(self, link: Link, stream: StreamKey, inbox: _Inbox, wait_s: float) -> None:
+        """Wait for a stream that was not there; it is followed already, so what comes is not missed.
+
+        Raises:
+            StreamNotFoundError, StreamGoneError: it did not come, and was or was not there in the past.
+        """
+        if wait_s > 0 and await last_generated_id(link, stream) is None:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await inbox.wait()
-            except BaseException as error:
-                tail.close()
-                if isinstance(error, TimeoutError):
-                    raise StreamNotFoundError(f"{stream.key} does not exist") from None
-                raise
-        return tail
+        was_there = await self._is_indexed(stream)
+        # Looked for last: it may have come after the first look and before it was followed.
+        if await last_generated_id(link, stream) is None:
+            if was_there:
+                raise StreamGoneError(f"{stream.key} has expired or been deleted")
+            raise StreamNotFoundError(f"{stream.key} does not exist")
 
     async def _is_indexed(self, stream: StreamKey) -> bool:
         index = self._keys.index
@@ -135,6 +148,7 @@ class Tail:
         self._link = link
         self._reader = reader
         self._inbox = inbox
+        self._page_size = PageSize(inbox.limit_bytes, MAX_PAGE)
 
     def close(self) -> None:
         """Stop following."""
@@ -171,8 +185,9 @@ class Tail:
 
     async def _page(self) -> tuple[list[Entry], bool]:
         """The next entries by range, and whether there may be more."""
+        asked = self._page_size.count
         commands: list[tuple[bytes | str | int, ...]] = [
-            (b"XRANGE", self.stream.key, self.position.after, b"+", b"COUNT", PAGE),
+            (b"XRANGE", self.stream.key, self.position.after, b"+", b"COUNT", asked),
             (b"XRANGE", self.stream.key, self.position.wire, self.position.wire),
         ]
         try:
@@ -184,7 +199,8 @@ class Tail:
             # Ids of other writers do not count: all that can be said is that the place is gone.
             self._unnumbered_gap = Gap(self.position, entries[0].id, None)
         self._is_resumed = False
-        return entries, len(page) == PAGE
+        self._page_size.learn(entries)
+        return entries, len(page) == asked
 
     _unnumbered_gap: Gap | None = None
 

@@ -35,11 +35,12 @@ from rlb.errors import ApiError, OverloadedError, RedisUnavailableError
 from rlb.redis_io.command import Arg, encode
 from rlb.redis_io.link import Link
 from rlb.redis_io.replies import (
+    STREAM_GONE,
     ConnectionLostError,
     Failure,
     ReplyError,
     api_error,
-    is_id_too_small,
+    is_overtaken,
     is_refused_for_now,
 )
 from rlb.redis_io.scan import message_ids
@@ -209,14 +210,14 @@ class StreamWriter:
 
         self._link.send(command, on_reply)
 
-    def _touch_index(self, entry_id: EntryId) -> None:
+    def _touch_index(self, now_ms: int) -> None:
         """Note the stream's activity; the index lives apart from the stream, so this is not part of the claim."""
         if self._link.is_up:
-            self._link.send(encode(b"ZADD", self._rules.keys.index, entry_id.ms, self._key), lambda _: None)
+            self._link.send(encode(b"ZADD", self._rules.keys.index, now_ms, self._key), lambda _: None)
 
     def _limit_to(self, limits: Limits) -> None:
         bound = (b"MAXLEN", b"~", limits.max_length) if limits.max_length else ()
-        self._xadd: tuple[Arg, ...] = (b"XADD", self._key, *bound)
+        self._xadd: tuple[Arg, ...] = (b"XADD", self._key, b"NOMKSTREAM", *bound)
 
     # Replies
 
@@ -228,7 +229,8 @@ class StreamWriter:
             self._landed(ticket, self._known, entry_id)
             return
         ticket.unsure = ticket.unsure or isinstance(reply, ConnectionLostError)
-        self._back.append((ticket, reply))
+        # A stream that has gone is made anew by a claim, which gives it its bounds.
+        self._back.append((ticket, reply if reply is not None else STREAM_GONE))
         if not self._sent and self._state is not _State.CLAIMING:
             self._take_back()
 
@@ -270,7 +272,8 @@ class StreamWriter:
             # A foreign entry could take the very next id. Claim again once ids of the past are to be had.
             self._state = _State.IDLE
             self._pause_for(claim.ahead_s)
-        self._touch_index(entry_id)
+        # The index is scored by the time, which an id may be ahead of.
+        self._touch_index(entry_id.ms - round(claim.ahead_s * 1000))
 
     def _landed(self, ticket: Ticket, previous: EntryId, entry_id: EntryId) -> None:
         self._known = entry_id
@@ -323,7 +326,7 @@ class StreamWriter:
         paused = False
         final: list[tuple[Ticket, Failure]] = []
         for ticket, reply in reversed(back):
-            if isinstance(reply, ConnectionLostError) or is_id_too_small(reply) or is_refused_for_now(reply):
+            if isinstance(reply, ConnectionLostError) or is_overtaken(reply) or is_refused_for_now(reply):
                 self._trouble = reply
                 self._backlog.put_back(ticket)
                 paused = paused or is_refused_for_now(reply)
@@ -341,7 +344,7 @@ class StreamWriter:
         for ticket, reply in overtaken:
             if ticket.producer is None:
                 self._backlog.queue.append(ticket)
-            elif is_id_too_small(reply):
+            elif is_overtaken(reply):
                 self._backlog.fail(ticket, self._backlog.fenced_error())
             else:
                 self._backlog.fail(ticket, self._refused(reply))

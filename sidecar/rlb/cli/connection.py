@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -20,23 +21,29 @@ CALL_PATIENCE_S = 3.0
 STREAM_PATIENCE_S = 30.0
 """How long a stream that runs waits for it."""
 
-NOTICE_S = 10.0
-"""The shortest time between two notices of an interruption; each attempt to get back would make one."""
+ABSENCE_S = 10.0
+"""Failed attempts that are less apart than this are one absence, which is told once."""
 
 _INTERRUPTED = {"tail.interrupted", "tokens.interrupted", "subscription.interrupted"}
 
 
 class _Notices(logging.Handler):
-    """Tells a person of what the client bridges by itself; its other events are for programs."""
+    """Tells a person of what the client bridges by itself; its other events are for programs.
+
+    One attempt that fails is not worth a word: it may be the last, and is told as a failure then.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self._silent_until_s = 0.0
+        self._seen_s = self._told_s = -math.inf
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.getMessage() in _INTERRUPTED and record.created >= self._silent_until_s:
-            self._silent_until_s = record.created + NOTICE_S
+        if record.getMessage() not in _INTERRUPTED:
+            return
+        if record.created - self._seen_s < ABSENCE_S and record.created - self._told_s > ABSENCE_S:
+            self._told_s = record.created
             note(f"interrupted, going on as soon as possible ({getattr(record, 'reason', 'no reason given')})")
+        self._seen_s = record.created
 
 
 def with_bridge(

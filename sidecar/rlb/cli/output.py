@@ -69,7 +69,10 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise typer.BadParameter("nobody is there to be asked: give --yes")
-    typer.confirm(question, abort=True, err=True)
+    # Typer's own question writes a part of itself to standard output, which belongs to results.
+    print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise typer.Abort
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -95,15 +96,15 @@ class TextSteps:
     def __init__(self) -> None:
         self._cutter = TokenCutter()
 
-    def feed(self, piece: bytes) -> list[Step]:
+    def feed(self, piece: bytes) -> Iterator[Step]:
         """The steps that a piece completes."""
         return _tokens(self._cutter.feed(piece))
 
-    def pause(self) -> list[Step]:
+    def pause(self) -> Iterator[Step]:
         """The steps that wait for more, now that none comes for a while."""
         return _tokens(self._cutter.pause())
 
-    def finish(self) -> list[Step]:
+    def finish(self) -> Iterator[Step]:
         """The last steps."""
         return _tokens(self._cutter.finish())
 
@@ -119,27 +120,28 @@ class LineSteps:
         self._held = b""
         self._number = 0
 
-    def feed(self, piece: bytes) -> list[Step]:
-        """The steps of the lines that a piece completes.
+    def feed(self, piece: bytes) -> Iterator[Step]:
+        """The steps of the lines that a piece completes, one by one: those before a bad line are to be taken.
 
         Raises:
             InputError: a line makes none.
         """
         *lines, self._held = (self._held + piece).split(b"\n")
-        return [step for line in lines for step in self._steps(line)]
+        for line in lines:
+            yield from self._steps(line)
 
-    def pause(self) -> list[Step]:
+    def pause(self) -> Iterator[Step]:
         """Nothing: half a line is no step."""
-        return []
+        return iter(())
 
-    def finish(self) -> list[Step]:
+    def finish(self) -> Iterator[Step]:
         """The steps of a last line without an end.
 
         Raises:
             InputError: it makes none.
         """
         line, self._held = self._held, b""
-        return self._steps(line)
+        yield from self._steps(line)
 
     def _steps(self, line: bytes) -> list[Step]:
         self._number += 1
@@ -174,5 +176,5 @@ class LineSteps:
 Steps = TextSteps | LineSteps
 
 
-def _tokens(texts: list[str]) -> list[Step]:
-    return [Token(text) for text in texts]
+def _tokens(texts: list[str]) -> Iterator[Step]:
+    return map(Token, texts)

@@ -49,8 +49,8 @@ def parse_entry_id(text: str | bytes) -> EntryId:
     plain = text.decode("ascii", "replace") if isinstance(text, bytes) else text
     match = _PATTERN.fullmatch(plain)
     if match is None:
-        raise InvalidIdError(f"expected <milliseconds>-<sequence>, got {plain[:64]!r}")
+        raise InvalidIdError(f"expected <milliseconds>-<sequence> (got {len(plain)} characters)")
     entry_id = EntryId(int(match[1]), int(match[2]))
     if max(entry_id) > _U64_MAX:
-        raise InvalidIdError(f"both halves of an entry id are below 2^64, got {plain!r}")
+        raise InvalidIdError("both halves of an entry id are below 2^64")
     return entry_id

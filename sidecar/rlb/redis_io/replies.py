@@ -45,9 +45,13 @@ def is_refused_for_now(error: Exception) -> bool:
     return isinstance(error, ReplyError) and error.prefix in _REFUSED_FOR_NOW
 
 
-def is_id_too_small(error: Exception) -> bool:
-    """Whether an XADD was refused because the stream already holds this id or a later one."""
-    return "equal or smaller" in str(error)
+STREAM_GONE = ReplyError("NOSTREAM the stream is gone")
+"""In place of the nil that XADD NOMKSTREAM answers where there is no stream."""
+
+
+def is_overtaken(error: Exception) -> bool:
+    """Whether an XADD was refused because the stream is not where its writer left it: past the id, or gone."""
+    return "equal or smaller" in str(error) or error is STREAM_GONE
 
 
 def is_no_key(error: ReplyError) -> bool:

@@ -145,12 +145,13 @@ CREATE_GROUP = Script(
 -- Create a consumer group whose lag the server knows from the start.
 -- KEYS  1 stream
 -- ARGV  1 group  2 start ('0', '$' or an entry id)  3 most entries to count  4 '1' if the server knows ENTRIESREAD
---       5 '1' to make the stream if there is none
+--       5 '1' to make the stream if there is none  6 and its life in ms, 0 for ever
 -- Gives 1 if the group was created, 0 if it was there.
-local added, length, last = 0, 0, '0-0'
+local added, length, last, is_new = 0, 0, '0-0', false
 local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
 if info.err then
   if not string.find(info.err, 'no such key', 1, true) then return info end
+  is_new = true
 else
   for i = 1, #info, 2 do
     if info[i] == 'entries-added' then added = info[i + 1] end
@@ -178,6 +179,22 @@ if type(made) == 'table' and made.err then
   if string.find(made.err, 'BUSYGROUP', 1, true) then return 0 end
   return made
 end
+-- A stream that nobody ever writes to must not stay for ever.
+if is_new and tonumber(ARGV[6]) > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[6]) end
 return 1
+"""
+)
+
+
+DELETE_STREAM = Script(
+    """
+-- Delete a stream and its configuration; nothing else.
+-- KEYS  1 stream  2 its configuration    Gives 1 if there was a stream, 0 if there was nothing.
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'stream' and kind ~= 'none' then
+  return redis.error_reply('WRONGTYPE Operation against a key holding the wrong kind of value')
+end
+redis.call('DEL', KEYS[2])
+return redis.call('DEL', KEYS[1])
 """
 )

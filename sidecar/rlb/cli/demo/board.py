@@ -16,14 +16,20 @@ from rlb.cli.demo.tally import FAST_GROUP, GroupTally, Picture, Row
 NARROW = 100
 """Terminals with fewer columns do without the model's organisation, so that there is room for its words."""
 
+OTHER_LINES = 11
+"""Lines of the screen that are no chats: with one for a fault, and one to spare for the cursor."""
+
 STYLES = {"waiting": "yellow", "streaming": "cyan", "stop": "green", "length": "magenta", "error": "red"}
 MARKS = {"idle": " ", "waiting": "…", "streaming": "▸", "stop": "✓", "length": "✂", "error": "✗"}
 
 
-def board(picture: Picture, width: int) -> RenderableType:
-    """The whole screen for a terminal of this width."""
+def board(picture: Picture, width: int, height: int) -> RenderableType:
+    """The whole screen for a terminal of this size; of many chats as many as there is room for."""
+    shown = picture.rows[: max(1, height - OTHER_LINES)]
+    hidden = len(picture.rows) - len(shown)
+    more = Text(f"   and {text.plural(hidden, 'chat')} more" if hidden else "", style="dim")
     return Panel(
-        Group(_chats(picture, width), Text(), _groups(picture), Text(), _outcome(picture)),
+        Group(_chats(shown, width), more, _groups(picture), Text(), _outcome(picture)),
         title=Text.assemble(
             ("rlb demo", "bold"),
             (f"  {text.clock(picture.elapsed_s)}  ", "dim"),
@@ -38,7 +44,7 @@ def board(picture: Picture, width: int) -> RenderableType:
     )
 
 
-def _chats(picture: Picture, width: int) -> Table:
+def _chats(rows: tuple[Row, ...], width: int) -> Table:
     is_narrow = width < NARROW
     gap = 1 if is_narrow else 2
     made = Table(box=None, expand=True, pad_edge=False, header_style="dim", padding=(0, gap, 0, 0))
@@ -48,7 +54,7 @@ def _chats(picture: Picture, width: int) -> Table:
     made.add_column("tokens", justify="right", no_wrap=True, min_width=6)
     made.add_column("per s", justify="right", no_wrap=True, min_width=5)
     made.add_column("text" if is_narrow else f"text, as {FAST_GROUP} reads it", ratio=1, no_wrap=True, overflow="crop")
-    for row in picture.rows:
+    for row in rows:
         made.add_row(*_chat(row, width))
     return made
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from random import Random
 from typing import TYPE_CHECKING
 
-from rlb.cli.demo.tally import GroupTally, Row, Tally
+from rlb.cli.demo.tally import FAST_GROUP, SLOW_GROUP, GroupTally, Row, Tally
 from rlb.cli.demo.traffic import Chat, Plan, pause_s, plan_chat, plan_generation, shown_chat
 from rlb.cli.streams import Sort, fetch_streams
 from rlb.errors import RlbError
 
 if TYPE_CHECKING:
-    from rlb.client import Bridge
+    from rlb.client import Bridge, Delivery
 
+FAST_IN_FLIGHT = 1000
 SLOW_PACE_S = 0.02
 """What the slow group spends on each message: fewer messages a second than the chats make."""
 SLOW_IN_FLIGHT = 16
@@ -51,14 +53,27 @@ async def _generate(bridge: Bridge, tally: Tally, row: Row, chat: Chat, plan: Pl
     tally.finish(row, plan.finish_reason)
 
 
-async def consume(bridge: Bridge, tally: Tally, group: GroupTally, pace_s: float, max_in_flight: int) -> None:
-    """Read every stream as one consumer of a group, spending `pace_s` on each message."""
-    async for delivery in bridge.subscribe(group.name, consumer=f"{group.name}-1", max_in_flight=max_in_flight):
-        group.delivered += 1
-        if pace_s:
-            await asyncio.sleep(pace_s)
-        else:
+async def consume_at_once(bridge: Bridge, tally: Tally) -> None:
+    """The group that keeps up: shows each message and reads on while its ack is on the way."""
+    group = tally.groups[FAST_GROUP]
+    async with asyncio.TaskGroup() as acks:
+        async for delivery in bridge.subscribe(group.name, consumer=f"{group.name}-1", max_in_flight=FAST_IN_FLIGHT):
+            group.delivered += 1
             tally.came_back(delivery.session_id, delivery.model_id, delivery.message.token)
+            acks.create_task(_acknowledge(delivery, group))
+
+
+async def consume_at_leisure(bridge: Bridge, tally: Tally) -> None:
+    """The group that falls behind: takes its time for each message, and waits for its ack as well."""
+    group = tally.groups[SLOW_GROUP]
+    async for delivery in bridge.subscribe(group.name, consumer=f"{group.name}-1", max_in_flight=SLOW_IN_FLIGHT):
+        group.delivered += 1
+        await asyncio.sleep(SLOW_PACE_S)
+        await _acknowledge(delivery, group)
+
+
+async def _acknowledge(delivery: Delivery, group: GroupTally) -> None:
+    with contextlib.suppress(RlbError):  # it comes again, to be acknowledged then
         await delivery.ack()
         group.acked += 1
 

@@ -61,7 +61,8 @@ class TerminalShow(TextShow):
             # Again, as Live has put itself in the place of standard error: a log line goes above the panel.
             configure_logs(LOG_LEVEL, "console")
             while True:
-                live.update(board(tally.picture(time.monotonic()), self._console.width), refresh=True)
+                width, height = self._console.size
+                live.update(board(tally.picture(time.monotonic()), width, height), refresh=True)
                 await asyncio.sleep(FRAME_S)
 
 

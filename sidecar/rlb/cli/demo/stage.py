@@ -7,16 +7,15 @@ import signal
 import time
 from random import Random
 
-from rlb.cli.demo.players import SLOW_IN_FLIGHT, SLOW_PACE_S, chat_for_ever, consume, inspect
+from rlb.cli.demo.players import chat_for_ever, consume_at_leisure, consume_at_once, inspect
 from rlb.cli.demo.report import Places
 from rlb.cli.demo.show import Show
-from rlb.cli.demo.tally import FAST_GROUP, SLOW_GROUP, GroupTally, Row, Tally
+from rlb.cli.demo.tally import Row, Tally
 from rlb.client import Bridge
 from rlb.service import Service
 from rlb.settings import Settings
 
 READY_S = 10.0
-FAST_IN_FLIGHT = 1000
 
 
 async def run(settings: Settings, places: Places, show: Show, *, chats: int, duration_s: float) -> None:
@@ -31,13 +30,12 @@ async def run(settings: Settings, places: Places, show: Show, *, chats: int, dur
         loop.add_signal_handler(number, stop.set)
     async with Service(settings, embedded=True), Bridge(settings.socket.path, patience_s=5.0) as bridge:
         await bridge.wait_until_ready(READY_S, redis=True)
-        fast, slow = GroupTally(FAST_GROUP), GroupTally(SLOW_GROUP)
-        tally = Tally(time.monotonic(), [Row() for _ in range(chats)], {FAST_GROUP: fast, SLOW_GROUP: slow})
+        tally = Tally(time.monotonic(), [Row() for _ in range(chats)])
         show.start(places, chats)
         apps = [
             *(chat_for_ever(bridge, tally, row, Random(), is_shown=i == 0) for i, row in enumerate(tally.rows)),
-            consume(bridge, tally, fast, 0.0, FAST_IN_FLIGHT),
-            consume(bridge, tally, slow, SLOW_PACE_S, SLOW_IN_FLIGHT),
+            consume_at_once(bridge, tally),
+            consume_at_leisure(bridge, tally),
             inspect(bridge, tally),
             show.follow(tally),
         ]

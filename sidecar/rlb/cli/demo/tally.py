@@ -76,7 +76,9 @@ class Tally:
 
     start_s: float
     rows: list[Row]
-    groups: dict[str, GroupTally]
+    groups: dict[str, GroupTally] = field(
+        default_factory=lambda: {name: GroupTally(name) for name in (FAST_GROUP, SLOW_GROUP)}
+    )
     tokens: int = 0
     finished: Counter[str] = field(default_factory=Counter)
     faults: int = 0
