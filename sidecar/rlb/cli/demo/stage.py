@@ -19,14 +19,14 @@ READY_S = 10.0
 
 
 async def run(settings: Settings, places: Places, show: Show, *, chats: int, duration_s: float) -> None:
-    """Run until SIGINT, SIGTERM or the end of `duration_s`, if that is not 0.
+    """Run until SIGINT, SIGTERM, SIGHUP or the end of `duration_s`, if that is not 0.
 
     Raises:
         StartError: the sidecar or its server cannot start.
         RlbError: one of the apps has given up.
     """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     async with Service(settings, embedded=True), Bridge(settings.socket.path, patience_s=5.0) as bridge:
         await bridge.wait_until_ready(READY_S, redis=True)
