@@ -8,6 +8,7 @@ import json
 import logging
 
 from rlb._version import __version__
+from rlb.api import models
 from rlb.api.consume import ConsumerRoutes
 from rlb.api.health import Health
 from rlb.api.manage import ManagementRoutes
@@ -77,7 +78,9 @@ def socket_app(core: Core, health: Health, bounds: BodyBounds, draining: asyncio
         await request.respond(200, page(json.loads(document())), ((b"content-type", b"text/html; charset=utf-8"),))
 
     descriptions = (
-        Route("GET", "/openapi.json", openapi, "This document.", gives=((200, JSON_TYPE, None),), problems=()),
+        Route(
+            "GET", "/openapi.json", openapi, "This document.", gives=((200, JSON_TYPE, models.Described),), problems=()
+        ),
         Route("GET", "/docs", docs, "This document to read.", gives=((200, "text/html", None),), problems=()),
     )
     return Application((*routes, *descriptions))

@@ -14,7 +14,11 @@ from rlb.errors import BY_CODE
 SessionId = Annotated[str, Field(pattern=SESSION_ID_PATTERN, max_length=128)]
 ModelId = Annotated[str, Field(pattern=MODEL_ID_PATTERN, max_length=256)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@=+~:/-]{1,128}$")]
-EntryIdText = Annotated[str, Field(max_length=64, examples=["1732276800000-7"])]
+ENTRY_ID_PATTERN = r"^(0|[1-9][0-9]{0,18})-(0|[1-9][0-9]{0,18})$"
+# Only told, not checked: a wrong id has a code of its own.
+EntryIdText = Annotated[
+    str, Field(max_length=64, examples=["1732276800000-7"], json_schema_extra={"pattern": ENTRY_ID_PATTERN})
+]
 Code = Annotated[str, Field(json_schema_extra={"enum": sorted(BY_CODE)})]
 Milliseconds = Annotated[int, Field(ge=0, le=10 * 365 * 86_400_000)]
 
@@ -156,6 +160,14 @@ class TailLine(_Answer):
     end: bool | None = None
     error: LineError | None = None
     ping: bool | None = None
+
+
+class TailServerSentEvent(_Answer):
+    """One event of `/v1/tail` as an event stream; `data` is JSON: for `message`, a StreamMessage."""
+
+    id: str | None = None
+    event: Literal["message", "gap", "end", "error"]
+    data: str
 
 
 class Acknowledged(_Answer):

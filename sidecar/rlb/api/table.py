@@ -20,7 +20,7 @@ _MANAGE = (400, 404, 409, 410, 413, 415, 501, 503)
 _SESSION: dict[str, object] = {"type": "string", "pattern": SESSION_ID_PATTERN}
 _MODEL: dict[str, object] = {"type": "string", "pattern": MODEL_ID_PATTERN}
 _NAME: dict[str, object] = {"type": "string", "pattern": r"^[A-Za-z0-9_.@=+~:/-]{1,128}$"}
-_ENTRY_ID: dict[str, object] = {"type": "string", "pattern": r"^[0-9]{1,19}-[0-9]{1,19}$"}
+_ENTRY_ID: dict[str, object] = {"type": "string", "pattern": models.ENTRY_ID_PATTERN}
 _SHARED = Param("shared", {"type": "boolean"}, "Several producers write these streams on purpose: do not fence.")
 _STREAM = (
     Param("sessionId", _SESSION, "The session.", required=True),
@@ -112,7 +112,7 @@ def consumer_routes(consume: ConsumerRoutes) -> tuple[Route, ...]:
             "/v1/tail",
             consume.tail,
             "Follow one stream until its generation ends; resume with Last-Event-ID.",
-            gives=((200, SSE_TYPE, None), (200, NDJSON_TYPE, models.TailLine), (204, "", None)),
+            gives=((200, SSE_TYPE, models.TailServerSentEvent), (200, NDJSON_TYPE, models.TailLine), (204, "", None)),
             params=(
                 *_STREAM,
                 Param("from", {"type": "string", "maxLength": 64}, "`0`, `$` or the entry id to go on behind."),
