@@ -121,9 +121,9 @@ async def test_a_stuck_reader_is_cut_off(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-@pytest.mark.xfail(reason="Subscription.give_back returns the deliveries of a stream in reverse", strict=True)
+@pytest.mark.xfail(reason="GroupReader.restart keeps what was given back, which then comes twice", strict=True)
 async def test_what_a_stuck_subscriber_was_to_get_goes_to_the_next(start_sidecar: StartSidecar) -> None:
-    """Deliveries that never left the sidecar are the consumer's next ones, in order: they do not wait to be claimed."""
+    """What a consumer did not take is there when it comes back, once and in order: it does not wait to be claimed."""
     sidecar = start_sidecar(tail={"stall_s": 0.3}, socket={"keep_alive_s": 0.5})
     path = "/v1/subscribe?group=g&consumer=c&maxInFlight=10000"
     async with session(sidecar.path) as http:
@@ -131,16 +131,10 @@ async def test_what_a_stuck_subscriber_was_to_get_goes_to_the_next(start_sidecar
         with sidecar.connect() as stuck:
             stuck.get(path)
             await asyncio.sleep(1.5)
-            seen = sum(b'"entryId"' in line for line in stuck.rest().splitlines())
-        assert 0 < seen < 32
-        sequences: list[int] = []
-        async with http.get(path) as response:
-            # Only what had gone into the buffers of the connection is the exception.
-            while len(sequences) < 64 - seen - 3:
-                async with asyncio.timeout(5):
-                    delivery = json.loads(await response.content.readuntil(b"\n"))
-                sequences.append(delivery["message"]["metadata"]["sequence"])
-        assert sequences == list(range(sequences[0], sequences[-1] + 1))
+            assert 0 < sum(b'"entryId"' in line for line in stuck.rest().splitlines()) < 32
+        async with http.get(path) as response, asyncio.timeout(5):
+            deliveries = [json.loads(await response.content.readuntil(b"\n")) for _ in range(64)]
+    assert [each["message"]["metadata"]["sequence"] for each in deliveries] == list(range(1, 65))
 
 
 async def test_a_full_buffer_slows_the_producer_down(own_server: Any, start_sidecar: StartSidecar) -> None:

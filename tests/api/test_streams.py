@@ -189,7 +189,6 @@ async def test_what_is_not_there(http: aiohttp.ClientSession, redis: Redis) -> N
         await problem(response, 409, "wrong_type")
 
 
-@pytest.mark.xfail(reason="Streams.delete does not look at the type of the key", strict=True)
 async def test_delete_leaves_what_is_no_stream(http: aiohttp.ClientSession, redis: Redis) -> None:
     """A key that holds something else is not rlb's to delete."""
     await redis.set(KEY, "mine")
