@@ -38,6 +38,8 @@ from rlb.settings import Settings
 
 _log = logging.getLogger("rlb")
 
+CREDENTIALS = ("username", "password", "password_file")
+
 NO_REDIS = "RLB_REDIS__URL is not set: expected the URL of a Redis, or start with --embedded for one of its own"
 
 
@@ -114,7 +116,8 @@ class Service:
             server = EmbeddedServer()
             parts.push_async_callback(server.stop)
             await server.start()
-            redis = redis.model_copy(update={"url": server.url})
+            # Credentials are for the Redis that they were set for.
+            redis = redis.model_copy(update={"url": server.url, **dict.fromkeys(CREDENTIALS)})
         if redis.url is None:
             raise SettingsError(NO_REDIS)
         topology = Standalone(redis, settings.append.deadline_ms / 1000)

@@ -371,7 +371,7 @@ async def test_a_replayed_letter_is_delivered_again(start_core: StartCore, serve
     """It comes back to the group, counted anew, and is no letter any more."""
     core = await start_core(server.url, groups=ONE_DELIVERY).ready()
     ids = await bury(core, 3)
-    assert await core.core.dead_letters.replay("g", ids[:2]) == ids[:2]
+    assert [letter.id for letter in await core.core.dead_letters.replay("g", ids[:2])] == ids[:2]
     again = await core.read("g", "other", block_s=5)
     assert tokens(again) == ["0", "1"]
     assert [delivery.count for delivery in again] == [1, 1]
@@ -385,7 +385,7 @@ async def test_a_letter_whose_entry_is_gone_stays(start_core: StartCore, server:
     core = await start_core(server.url, groups=ONE_DELIVERY).ready()
     ids = await bury(core, 3)
     await redis.xtrim(KEY, maxlen=1, approximate=False)
-    assert await core.core.dead_letters.replay("g", ids) == ids[2:]
+    assert [letter.id for letter in await core.core.dead_letters.replay("g", ids)] == ids[2:]
     letters = await core.core.dead_letters.page("g", EntryId(0, 0), 10)
     assert [letter.id for letter in letters] == ids[:2]
     assert await pending(redis) == 1

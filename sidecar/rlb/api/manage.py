@@ -98,8 +98,10 @@ class ManagementRoutes:
     async def replay(self, request: Request) -> None:
         """`POST /v1/dead-letters/replay`."""
         body = await read_json(request, ChooseDeadLetters, self._bounds)
-        ids = await self._core.dead_letters.replay(body.group, [parse_entry_id(text) for text in body.ids])
-        await request.respond(200, as_json(Replayed(replayed=[str(entry_id) for entry_id in ids])))
+        letters = await self._core.dead_letters.replay(body.group, [parse_entry_id(text) for text in body.ids])
+        for key in {letter.stream for letter in letters}:
+            self._core.groups.deliver_again(key, body.group)
+        await request.respond(200, as_json(Replayed(replayed=[str(letter.id) for letter in letters])))
 
     async def drop(self, request: Request) -> None:
         """`POST /v1/dead-letters/drop`."""

@@ -155,7 +155,7 @@ class ProducerRoutes:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if not pump.done():
                 if (last := at_end()) is not None:
-                    await intake.take(last)
+                    await intake.take_last(last)
                 acks.finish()
             await pump
             if reading.done():
@@ -213,32 +213,32 @@ class _Intake:
                 if line is not None and (waiting := self._submit(line)) is not None:
                     await waiting
 
-    async def take(self, line: Line) -> None:
-        """Submit one line."""
-        if (waiting := self._submit(line)) is not None:
+    async def take_last(self, line: Line) -> None:
+        """Submit the line that ends the generation, even while the sidecar drains."""
+        if (waiting := self._submit(line, is_last=True)) is not None:
             await waiting
 
-    def _submit(self, line: Line) -> Awaitable[None] | None:
+    def _submit(self, line: Line, *, is_last: bool = False) -> Awaitable[None] | None:
         """Submit a line; gives what to wait for if there is no room."""
         slot = self._acks.slot(line.ref)
         try:
-            self._offer(line, slot)
+            self._offer(line, slot, is_last=is_last)
         except OverloadedError:
-            return self._submit_later(line, slot)
+            return self._submit_later(line, slot, is_last=is_last)
         except ApiError as error:
             slot.fill(error_line(line.ref, error))
         return None
 
-    def _offer(self, line: Line, slot: Slot) -> Ticket:
+    def _offer(self, line: Line, slot: Slot, *, is_last: bool) -> Ticket:
         session_id, model_id, draft, _, opens = line
         return self._core.appender.submit(
-            session_id, model_id, draft, slot.on_done, producer=self._producer, opens=opens
+            session_id, model_id, draft, slot.on_done, producer=self._producer, opens=opens, is_last=is_last
         )
 
-    async def _submit_later(self, line: Line, slot: Slot) -> None:
+    async def _submit_later(self, line: Line, slot: Slot, *, is_last: bool) -> None:
         """Not reading on is what slows the app down; only after the deadline is it told."""
         try:
-            await self._core.appender.with_room(lambda: self._offer(line, slot))
+            await self._core.appender.with_room(lambda: self._offer(line, slot, is_last=is_last))
         except ApiError as error:
             slot.fill(error_line(line.ref, error))
 

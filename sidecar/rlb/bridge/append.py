@@ -92,15 +92,18 @@ class Appender:
         *,
         producer: Producer | None = None,
         opens: bool = False,
+        is_last: bool = False,
     ) -> Ticket:
         """Take a message; `on_done` gets its ticket, at once or later, exactly once.
+
+        `is_last` is for the end of a generation that draining cuts short: it is taken all the same.
 
         Raises:
             InvalidMessageError: the session or model id breaks its rule.
             OverloadedError: a bound on memory or streams is reached; `has_room` tells when to try again.
             DrainingError: the sidecar is stopping.
         """
-        if self._draining:
+        if self._draining and not is_last:
             raise DrainingError("the sidecar is shutting down")
         writer = self._writers.get((session_id, model_id)) or self._writer(session_id, model_id)
         bounds = self.bounds

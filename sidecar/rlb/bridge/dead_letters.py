@@ -77,12 +77,12 @@ class DeadLetters:
             raise api_error(error, f"dead letters of {group}") from None
         return [_letter(parse_entry_id(row[0]), row[1]) for row in rows]
 
-    async def replay(self, group: str, ids: list[EntryId]) -> list[EntryId]:
+    async def replay(self, group: str, ids: list[EntryId]) -> list[DeadLetter]:
         """Put dead letters back among the group's pending entries, with their deliveries counted anew.
 
         Gives those that could be: an entry that its stream no longer holds stays among the dead letters.
         """
-        replayed = []
+        replayed: list[DeadLetter] = []
         for letter in await self._find(group, ids):
             link = self._topology.link_for(letter.stream)
             force = (b"IDLE", 2**31, b"RETRYCOUNT", 0, b"FORCE", b"JUSTID")
@@ -93,8 +93,8 @@ class DeadLetters:
             except ReplyError as error:
                 raise api_error(error, f"replay to {letter.stream}") from None
             if claimed:
-                replayed.append(letter.id)
-        await self.drop(group, replayed)
+                replayed.append(letter)
+        await self.drop(group, [letter.id for letter in replayed])
         return replayed
 
     async def drop(self, group: str, ids: list[EntryId]) -> int:

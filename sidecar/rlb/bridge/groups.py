@@ -192,7 +192,7 @@ class Groups:
                 self._remember_reason(stream.key, group, entry_id, reason)
                 count += 1
         self._tell_settled(stream.key, group, ids)
-        self._sweep_soon(stream.key, group)
+        self.deliver_again(stream.key, group)
         return count
 
     def _remember_reason(self, key: str, group: str, entry_id: EntryId, reason: str) -> None:
@@ -205,7 +205,8 @@ class Groups:
         for listener in self._settled:
             listener(key, group, ids)
 
-    def _sweep_soon(self, key: str, group: str) -> None:
+    def deliver_again(self, key: str, group: str) -> None:
+        """Have readers look at once for pending entries that may be claimed."""
         for reading, reader in self._readers.items():
             if reading.group == group and reading.stream.key == key:
                 reader.sweep_soon()

@@ -7,7 +7,8 @@ used: it costs several times more per command, and its retries duplicate entries
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,13 @@ async def open_connection(
         dialled = _dialler(settings, name)
         async with asyncio.timeout(settings.connect_timeout_s * 2):
             await dialled.connect()  # type: ignore[no-untyped-call]
-    except AuthenticationError as error:
-        # One attempt, then a long wait: repeated wrong passwords lock accounts and flood logs.
-        raise ConnectError(f"authentication refused ({_first_word(error)})", settings.auth_retry_s) from None
     except (RedisError, OSError, TimeoutError, RuntimeError) as error:
         # RuntimeError: uvloop's word for a socket that was reset between two steps of the handshake.
-        raise ConnectError(f"cannot connect ({type(error).__name__})") from None
+        if any(isinstance(each, AuthenticationError) for each in _chain(error)):
+            # One attempt, then a long wait: repeated wrong passwords lock accounts and flood logs.
+            refused = f"authentication refused by {_place(settings)}; check user and password"
+            raise ConnectError(refused, settings.auth_retry_s) from None
+        raise ConnectError(f"cannot connect to {_place(settings)} ({_cause(error)})") from None
     # redis-py has no public way to give a connection away; tests/redis_io/test_connect.py fails if this changes.
     reader: asyncio.StreamReader = dialled._reader  # type: ignore[assignment]  # noqa: SLF001
     writer: asyncio.StreamWriter = dialled._writer  # type: ignore[assignment]  # noqa: SLF001
@@ -107,5 +109,27 @@ def _text(path: Path | None) -> str | None:
     return str(path) if path is not None else None
 
 
-def _first_word(error: Exception) -> str:
-    return str(error).partition(" ")[0][:32]
+def _place(settings: RedisSettings) -> str:
+    """Where the server should be, without user, password or database."""
+    options = parse_url(settings.url or "")
+    if "path" in options:
+        return str(options["path"])
+    return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it was raised for, down to the root: redis-py wraps what it catches."""
+    deeper: BaseException | None = error
+    while deeper is not None:
+        yield deeper
+        deeper = deeper.__cause__ or deeper.__context__
+
+
+def _cause(error: BaseException) -> str:
+    """The root of a failed attempt, in the system's words; never the text of redis-py, which may quote a command."""
+    *_, cause = _chain(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"certificate refused: {cause.verify_message}"
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return type(cause).__name__
