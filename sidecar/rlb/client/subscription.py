@@ -17,6 +17,8 @@ from rlb.client.tail import SILENCE_S
 from rlb.client.transport import NDJSON, LinkError, Transport, is_passing
 from rlb.errors import RlbError, from_problem
 
+_Name = tuple[str, str, str]
+
 UNREADABLE = "not a StreamMessage"
 
 _log = logging.getLogger("rlb.client.subscription")
@@ -26,8 +28,9 @@ class Subscription:
     """Deliveries to one consumer of a group; iterate it with `async for`, it never ends by itself.
 
     It reconnects by itself. What the app still holds is not given again only because the connection is a new one,
-    upon which the sidecar begins with all that has no ack. An entry that holds no StreamMessage is given back, and ends
-    among the dead letters of the group.
+    upon which the sidecar begins with all that has no ack. Still a message may come twice, as in every group: when it
+    was idle for long, or when this process did not live to hear that its ack had arrived. An entry that holds no
+    StreamMessage is given back, and ends among the dead letters of the group.
 
     The iteration raises:
         InvalidMessageError: the name of the group or of the consumer breaks its rule.
@@ -58,7 +61,11 @@ class Subscription:
             "maxInFlight": str(max_in_flight),
         }
         self._conversation = 0
-        self._held: weakref.WeakValueDictionary[tuple[str, str, str], Delivery] = weakref.WeakValueDictionary()
+        self._held: weakref.WeakValueDictionary[_Name, Delivery] = weakref.WeakValueDictionary()
+        # The latest acknowledged, at most as many as may be in flight: the sidecar may have looked one up for a new
+        # connection just before its ack came.
+        self._settled: dict[_Name, None] = {}
+        self._max_in_flight = max_in_flight
         self._running: weakref.ref[AsyncGenerator[Delivery, None]] | None = None
 
     def __aiter__(self) -> AsyncGenerator[Delivery, None]:
@@ -83,6 +90,9 @@ class Subscription:
     async def ack(self, delivery: Delivery) -> None:
         """Settle a delivery of this subscription."""
         await self._settlements.ack(delivery)
+        self._settled[*delivery.stream, delivery.entry_id] = None
+        if len(self._settled) > self._max_in_flight:
+            del self._settled[next(iter(self._settled))]
 
     async def nack(self, delivery: Delivery, reason: str) -> None:
         """Give a delivery of this subscription back; it may come again at once."""
@@ -121,6 +131,10 @@ class Subscription:
             return None
         stream, entry_id = (members["sessionId"], members["modelId"]), members["entryId"]
         name = (*stream, entry_id)
+        if name in self._settled:
+            # Once: if the group was set back on purpose, the message comes again when it has been idle.
+            del self._settled[name]
+            return None
         held = self._held.get(name)
         if held is not None and held.seen_in != self._conversation:
             held.seen_in = self._conversation

@@ -15,7 +15,7 @@ from rlb.client.delivery import StreamName
 from rlb.client.outbox import Line, Outbox, Sender
 from rlb.client.patience import Patience
 from rlb.client.transport import NDJSON, LinkError, Transport, is_passing
-from rlb.errors import ApiError, DrainingError, FencedError, RlbError, from_problem
+from rlb.errors import ApiError, DrainingError, FencedError, RequestTimeoutError, RlbError, from_problem
 
 IDLE_S = 5.0
 """How long the connection is kept without an open generation."""
@@ -112,25 +112,26 @@ class TokenChannel:
         """Match answers with lines.
 
         Raises:
-            DrainingError: the sidecar takes nothing more, and has answered all that was sent.
+            SidecarUnreachableError: the sidecar takes nothing more, and has answered all that was sent.
         """
         outbox = self._outbox
         self._answers += len(answers)
         for answer in answers:
-            line = outbox.next_answered()
             members = from_json(answer)
+            line = outbox.next_answered()
             if "error" not in members:
                 patience.contact()
                 line.sender.on_ack(line, members)
                 continue
             error: ApiError = from_problem(members["error"])
-            if isinstance(error, DrainingError):
+            if isinstance(error, DrainingError | RequestTimeoutError):
+                # A line that came too slowly, because this process stood still, was not read to its end.
                 outbox.postpone(line)
             else:
                 patience.contact()
                 line.sender.on_failure(line, error)
         if outbox.is_exhausted:
-            raise DrainingError("the sidecar is shutting down")
+            raise LinkError(self._transport.path, "it takes nothing more on this connection", was_sent=True)
 
     async def _watch(self, deadline: asyncio.Timeout) -> None:
         """Cut the conversation when acks stay away, and end it when nobody needs it."""
