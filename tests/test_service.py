@@ -289,7 +289,6 @@ def test_sigterm_while_redis_is_away(short_tmp: Path, own_server: OwnServer) -> 
     end_without_redis(short_tmp, own_server())
 
 
-@pytest.mark.xfail(reason="Appender.drain leaves what it could not write without an answer", strict=True)
 def test_what_a_drain_could_not_write_is_told(short_tmp: Path, own_server: OwnServer) -> None:
     """An app whose messages could not be written any more is told so line by line, rather than cut off."""
     assert end_without_redis(short_tmp, own_server()).count(b'"error"') == 7

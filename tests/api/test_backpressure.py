@@ -121,7 +121,6 @@ async def test_a_stuck_reader_is_cut_off(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-@pytest.mark.xfail(reason="GroupReader.restart keeps what was given back, which then comes twice", strict=True)
 async def test_what_a_stuck_subscriber_was_to_get_goes_to_the_next(start_sidecar: StartSidecar) -> None:
     """What a consumer did not take is there when it comes back, once and in order: it does not wait to be claimed."""
     sidecar = start_sidecar(tail={"stall_s": 0.3}, socket={"keep_alive_s": 0.5})

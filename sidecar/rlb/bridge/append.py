@@ -72,7 +72,10 @@ class Appender:
                 await self._idle.wait()
         except TimeoutError:
             pass
-        return sum(writer.waiting for writer in self._writers.values())
+        unwritten = sum(writer.waiting for writer in self._writers.values())
+        for writer in self._writers.values():
+            writer.abandon()
+        return unwritten
 
     async def close(self) -> None:
         """Stop the timers."""

@@ -25,6 +25,7 @@ class Backlog:
         self.owner: Producer | None = None
         """The producer whose generation is open here, if it is exclusive."""
         self.queue: deque[Ticket] = deque()
+        self._abandoned: ApiError | None = None
         self._key = key
         self._settled = settled
         self._recent = RecentMessages(window)
@@ -82,7 +83,9 @@ class Backlog:
     def put_back(self, ticket: Ticket) -> None:
         """Return a message that did not land to the head of the queue, unless its generation has failed since."""
         producer = ticket.producer
-        if producer is not None and not ticket.opens and (error := producer.lost.get(self._key)) is not None:
+        if self._abandoned is not None:
+            self.fail(ticket, self._abandoned)
+        elif producer is not None and not ticket.opens and (error := producer.lost.get(self._key)) is not None:
             self.fail(ticket, error)
         else:
             self.queue.appendleft(ticket)
@@ -143,6 +146,12 @@ class Backlog:
             if ticket.error is None:
                 self.queue.remove(ticket)
                 self.fail(ticket, why(ticket))
+
+    def abandon(self, error: ApiError) -> None:
+        """Refuse all that waits, and what is on its way if it comes back."""
+        self._abandoned = error
+        while self.queue:
+            self.fail(self.queue.popleft(), error)
 
     def succeed(self, ticket: Ticket, entry_id: EntryId, *, duplicate: bool = False) -> None:
         """Answer a message, which is out of the queue, with its entry."""

@@ -73,6 +73,8 @@ class GroupReader:
     def restart(self) -> None:
         """The consumer has come anew: give it what is pending for it, from the start."""
         self._replay_from = ZERO
+        # Pending like the rest, so it comes with the rest.
+        self._returned.clear()
 
     def sweep_soon(self) -> None:
         """Look for entries to claim at the next fetch."""

@@ -31,7 +31,7 @@ from rlb.bridge.ticket import Producer, Ticket
 from rlb.domain.entry_id import ZERO, EntryId
 from rlb.domain.keys import Keys
 from rlb.domain.stream_key import StreamKey
-from rlb.errors import ApiError, OverloadedError, RedisUnavailableError
+from rlb.errors import ApiError, DrainingError, OverloadedError, RedisUnavailableError
 from rlb.redis_io.command import Arg, encode
 from rlb.redis_io.link import Link
 from rlb.redis_io.replies import (
@@ -137,6 +137,10 @@ class StreamWriter:
     def expire(self, now_s: float) -> None:
         """Refuse what has waited past its deadline and is not on its way."""
         self._backlog.expire(now_s, self._late)
+
+    def abandon(self) -> None:
+        """Refuse what could not be written before the end."""
+        self._backlog.abandon(DrainingError("the sidecar is shutting down, and could not write this before its end"))
 
     def close(self) -> None:
         """Stop the timer and the scan."""
