@@ -1,0 +1,22 @@
+"""Links on both kinds of event loop: redis-py's socket has to be taken over on either."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from tests.redis_io.links import MakeLink, making_links
+from tests.support.loops import limited_uvloop
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"uvloop": limited_uvloop, "asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture
+async def make_link() -> AsyncIterator[MakeLink]:
+    """A factory of started links, closed with the test."""
+    async with making_links() as make:
+        yield make

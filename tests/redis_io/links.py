@@ -1,0 +1,46 @@
+"""Links as the topology makes them, to any address, with waits that suit a test."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from rlb.redis_io.backoff import Backoff
+from rlb.redis_io.connect import open_connection
+from rlb.redis_io.link import Link, LinkBounds
+from rlb.settings import RedisSettings
+
+MIB = 1024 * 1024
+
+
+class MakeLink(Protocol):
+    """Starts a link to the Redis at `url`; settings of the section `redis` as keywords."""
+
+    def __call__(
+        self, url: str, *, call_timeout_s: float = 2.0, ping_s: float = 5.0, buffer_bytes: int = MIB, **settings: Any
+    ) -> Link: ...
+
+
+@asynccontextmanager
+async def making_links() -> AsyncIterator[MakeLink]:
+    links: list[Link] = []
+
+    def make(
+        url: str, *, call_timeout_s: float = 2.0, ping_s: float = 5.0, buffer_bytes: int = MIB, **settings: Any
+    ) -> Link:
+        redis = RedisSettings(url=url, **{"backoff_min_s": 0.005, "backoff_max_s": 0.05, **settings})
+        link = Link(
+            "test",
+            functools.partial(open_connection, redis, "test"),
+            LinkBounds(redis.reply_timeout_s, buffer_bytes, call_timeout_s, ping_s),
+            Backoff(redis.backoff_min_s, redis.backoff_max_s),
+        )
+        link.start()
+        links.append(link)
+        return link
+
+    yield make
+    for link in links:
+        await link.close()
