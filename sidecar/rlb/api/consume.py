@@ -56,7 +56,7 @@ class ConsumerRoutes:
             reads = groups.read(reading, body.count, body.block_ms / 1000)
             deliveries = await self._unless_gone(request, reads, groups.reader(reading).give_back)
             rows = b",".join(_delivered(delivery) for delivery in deliveries)
-            await request.respond(200, b'{"messages":[' + rows + b"]}", (JSON,))
+            await request.respond(200, b'{"messages":[' + rows + b"]}\n", (JSON,))
         except StreamGoneError:
             raise await self._core.streams.missing(stream) from None
         except BaseException:

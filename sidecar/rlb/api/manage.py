@@ -53,6 +53,8 @@ class ManagementRoutes:
 
     async def list_streams(self, request: Request) -> None:
         """`GET /v1/streams`."""
+        if request.query("status") is not None:
+            raise InvalidMessageError("status: this version has no status to filter by")
         asked = request.query("sort") or "key"
         sort = next((name for name in SORTS if name == asked), None)
         if sort is None:

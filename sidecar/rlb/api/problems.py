@@ -27,7 +27,7 @@ def problem_body(error: ApiError, request_id: str | None) -> bytes:
         "code": error.code,
         "requestId": request_id,
     }
-    return json.dumps(document, separators=(",", ":")).encode("ascii")
+    return json.dumps(document, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def problem_headers(error: ApiError) -> list[Header]:

@@ -120,7 +120,7 @@ class ProducerRoutes:
             raise refusal(error) from None
         ticket = await self._core.appender.append(line.session_id, line.model_id, line.draft)
         reached = await self._core.durability.reached(ticket)
-        await request.respond(201, f"{{{ack_members(ticket, reached)}}}".encode())
+        await request.respond(201, f"{{{ack_members(ticket, reached)}}}\n".encode())
 
     async def _events(self, request: Request) -> None:
         session_id, model_id = request.required("sessionId"), request.required("modelId")

@@ -119,5 +119,5 @@ async def read_json(request: Request, kind: type[BodyT], bounds: BodyBounds) -> 
 
 
 def as_json(model: BaseModel) -> bytes:
-    """A model as a body: camelCase, nulls kept."""
-    return model.model_dump_json(by_alias=True).encode()
+    """A model as a body: camelCase, nulls kept, and a line end for those who read it in a terminal."""
+    return model.model_dump_json(by_alias=True).encode() + b"\n"

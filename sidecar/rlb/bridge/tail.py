@@ -150,6 +150,11 @@ class Tail:
         self._inbox = inbox
         self._page_size = PageSize(inbox.limit_bytes, MAX_PAGE)
 
+    @property
+    def page_count(self) -> int:
+        """Entries that the next range read asks for."""
+        return self._page_size.count
+
     def close(self) -> None:
         """Stop following."""
         self._reader.unfollow(self.stream, self._inbox)
