@@ -231,11 +231,13 @@ class FaultProxy:
     async def _deliver(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         if self._latency_s:
             await asyncio.sleep(self._latency_s)
-        for start in range(0, len(data), self._slice_bytes):
+        # One size for one delivery, whatever is set meanwhile: with another the pieces would overlap.
+        size = self._slice_bytes
+        for start in range(0, len(data), size):
             await self._flowing.wait()
-            writer.write(data[start : start + self._slice_bytes])
+            writer.write(data[start : start + size])
             await writer.drain()
-            if self._slice_bytes < CHUNK_BYTES:
+            if size < CHUNK_BYTES:
                 # Without a pause the kernel would join the pieces again.
                 await asyncio.sleep(self._slice_delay_s)
 
