@@ -1,0 +1,139 @@
+"""Durability: the level that is asked for is reached, or the answer says which one was."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from redis.asyncio import Redis
+
+from rlb.domain.draft import Durability
+from tests.conftest import OwnServer
+from tests.servers.kinds import ServerKind
+from tests.servers.process import RedisServer
+from tests.support.cores import KEY, RunningCore, StartCore, eventually
+
+
+async def reached(core: RunningCore, durability: Durability, text: str = "a") -> Durability:
+    """The level that one message was answered with."""
+    return await core.core.durability.reached(await core.write(text, durability=durability))
+
+
+async def test_written_is_the_primarys_reply(core: RunningCore) -> None:
+    """The default level costs nothing beyond the append."""
+    assert await reached(core, "written") == "written"
+
+
+async def test_without_a_replica_nothing_is_replicated(core: RunningCore) -> None:
+    """WAIT falls short: the message is there, and the answer says `written`."""
+    started_s = time.monotonic()
+    assert await reached(core, "replicated") == "written"
+    assert time.monotonic() - started_s < 3
+
+
+async def test_without_an_append_only_file_nothing_is_fsynced(core: RunningCore) -> None:
+    """WAITAOF is refused where there is no such file, and unknown below Redis 7.2: the answer says `written`."""
+    assert await reached(core, "fsynced") == "written"
+
+
+async def test_with_an_append_only_file(redis_kind: ServerKind, own_server: OwnServer, start_core: StartCore) -> None:
+    """From Redis 7.2 on the message is on the primary's disk; older servers cannot tell, which is `written`."""
+    server = own_server(redis_kind, config=("appendonly yes", "appendfsync everysec"))
+    core = await start_core(server.url).ready()
+    assert await reached(core, "fsynced") == ("fsynced" if redis_kind.version >= (7, 2, 0) else "written")
+
+
+def replica_of(primary: RedisServer, own_server: OwnServer) -> RedisServer:
+    return own_server(primary.kind, config=(f"replicaof 127.0.0.1 {primary.port}", "repl-diskless-load swapdb"))
+
+
+async def is_in_sync(primary: RedisServer) -> bool:
+    state: bytes = primary.command("INFO", "replication")
+    return b"state=online" in state
+
+
+async def test_with_a_replica(redis_kind: ServerKind, own_server: OwnServer, start_core: StartCore) -> None:
+    """A message that is answered as replicated stands on the replica; with the replica frozen it is only written."""
+    primary = own_server(redis_kind, tcp=True, config=("repl-diskless-sync-delay 0",))
+    replica = replica_of(primary, own_server)
+    core = await start_core(primary.url).ready()
+    await eventually(lambda: is_in_sync(primary))
+    for number in range(5):
+        assert await reached(core, "replicated", str(number)) == "replicated"
+        assert replica.command("XLEN", KEY) == number + 1
+    replica.pause()
+    assert await reached(core, "replicated") == "written"
+    replica.resume()
+    await eventually(lambda: is_in_sync(primary))
+    assert await reached(core, "replicated") == "replicated"
+
+
+async def test_a_repeat_is_no_more_durable_than_it_is(
+    redis_kind: ServerKind, own_server: OwnServer, start_core: StartCore
+) -> None:
+    """A duplicate on a fresh connection does not get "all replicas" for nothing (it made no write to wait for)."""
+    primary = own_server(redis_kind, tcp=True, config=("repl-diskless-sync-delay 0",))
+    replica = replica_of(primary, own_server)
+    core = await start_core(primary.url).ready()
+    await eventually(lambda: is_in_sync(primary))
+    await core.write("a", message_id="id-1")
+    await core.close()
+    replica.pause()
+    core = await start_core(primary.url).ready()
+    again = await core.write("a", message_id="id-1", durability="replicated")
+    assert again.duplicate
+    assert await core.core.durability.reached(again) == "written"
+    replica.resume()
+
+
+async def test_one_wait_covers_many_messages(
+    redis_kind: ServerKind, own_server: OwnServer, start_core: StartCore
+) -> None:
+    """Messages that ask at the same time share waits; each is answered truly."""
+    primary = own_server(redis_kind, tcp=True, config=("repl-diskless-sync-delay 0",))
+    replica_of(primary, own_server)
+    core = await start_core(primary.url).ready()
+    await eventually(lambda: is_in_sync(primary))
+    tickets = await core.generate(200, durability="replicated")
+    primary.command("CONFIG", "RESETSTAT")
+    levels = await asyncio.gather(*(core.core.durability.reached(ticket) for ticket in tickets))
+    assert set(levels) == {"replicated"}
+    stats: bytes = primary.command("INFO", "commandstats")
+    (wait,) = [line for line in stats.splitlines() if line.startswith(b"cmdstat_wait:")]
+    assert int(wait.split(b"calls=")[1].split(b",")[0]) <= 3
+
+
+async def test_a_wait_that_breaks_is_no_durability(
+    redis_kind: ServerKind, own_server: OwnServer, start_core: StartCore, redis: Redis
+) -> None:
+    """The connection that waits is cut: the answer is `written`, and comes."""
+    primary = own_server(redis_kind, tcp=True, config=("repl-diskless-sync-delay 0",))
+    core = await start_core(primary.url).ready()
+    ticket = await core.write("a", durability="replicated")
+    asking = asyncio.create_task(core.core.durability.reached(ticket))
+    await asyncio.sleep(0.1)
+    primary.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    assert await asking == "written"
+
+
+async def test_the_probe_leaves_nothing(core: RunningCore, redis: Redis) -> None:
+    """Waiting writes, so that there is something to wait for, and takes it back."""
+    await reached(core, "replicated")
+    await eventually(lambda: _keys_are(redis, {KEY.encode(), b"llm:streams"}))
+
+
+async def _keys_are(redis: Redis, expected: set[bytes]) -> bool:
+    return set(await redis.keys()) == expected
+
+
+@pytest.mark.parametrize("durability", ["replicated", "fsynced"])
+async def test_stronger_messages_do_not_hold_the_others_back(durability: Durability, core: RunningCore) -> None:
+    """While one message waits for what cannot be had, the tokens behind it are written."""
+    ticket = await core.write("a", durability=durability)
+    asking = asyncio.create_task(core.core.durability.reached(ticket))
+    await asyncio.sleep(0)
+    started_s = time.monotonic()
+    await core.generate(100)
+    assert time.monotonic() - started_s < 0.5
+    assert await asking == "written"

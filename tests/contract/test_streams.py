@@ -1,0 +1,308 @@
+"""Operations on whole streams: create, look, list, trim, delete."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from redis.asyncio import Redis
+
+from rlb.domain.message import StreamConfig
+from rlb.domain.stream_info import StreamInfo
+from rlb.errors import InvalidMessageError, StreamGoneError, StreamNotFoundError, WrongTypeError
+from tests.servers.process import RedisServer
+from tests.support.cores import KEY, M, RunningCore, S, StartCore, eventually
+from tests.support.stored import assert_gap_free, stored
+
+
+async def info(core: RunningCore, session: str = S, model: str = M) -> StreamInfo:
+    return await core.core.streams.info(core.stream(session, model))
+
+
+async def keys_of_pages(core: RunningCore, sort: str = "key", limit: int = 3, model: str | None = None) -> list[str]:
+    """The keys of all pages, one page after the other."""
+    keys: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = await core.core.streams.page(model_id=model, sort=sort, limit=limit, cursor=cursor)  # type: ignore[arg-type]
+        assert len(page.streams) <= limit
+        keys += [stream.key for stream in page.streams]
+        if (cursor := page.next_cursor) is None:
+            return keys
+
+
+async def test_creating_makes_an_empty_stream(core: RunningCore, redis: Redis) -> None:
+    """It is there, empty, without a group, in the index; a second creation finds it."""
+    assert await core.core.streams.create(core.stream(), None)
+    assert not await core.core.streams.create(core.stream(), None)
+    assert await redis.type(KEY) == b"stream"
+    found = await info(core)
+    assert (found.length, found.groups, found.complete, found.first_entry_id) == (0, (), None, None)
+    assert await keys_of_pages(core) == [KEY]
+
+
+async def test_creating_with_a_group_and_bounds(core: RunningCore, redis: Redis) -> None:
+    """The group gets what is written afterwards; the bounds are told and kept by writers."""
+    config = StreamConfig(max_length=50, retention_ms=60_000, consumer_group="g")
+    assert await core.core.streams.create(core.stream(), config)
+    found = await info(core)
+    assert (found.max_length, found.retention_ms) == (50, 60_000)
+    assert [group.group for group in found.groups] == ["g"]
+    await core.generate(3)
+    assert len(await core.read("g", "c")) == 3
+
+
+async def test_a_stream_that_is_never_written_goes_in_the_end(
+    start_core: StartCore, server: RedisServer, redis: Redis
+) -> None:
+    """An empty stream lives as long as its retention, and its configuration no longer."""
+    core = await start_core(server.url).ready()
+    await core.core.streams.create(core.stream(), StreamConfig(retention_ms=100, max_length=5))
+    await eventually(lambda: _only_the_index_is_left(redis), timeout_s=2)
+
+
+async def _only_the_index_is_left(redis: Redis) -> bool:
+    return set(await redis.keys()) == {b"llm:streams"}
+
+
+async def test_what_is_told_of_a_stream(core: RunningCore, server: RedisServer, redis: Redis) -> None:
+    """Length, ids, ages, bounds and groups, as Redis has them at this moment."""
+    answers = await core.generate(10, complete=True)
+    await redis.xtrim(KEY, maxlen=8, approximate=False)
+    await core.core.groups.create(core.stream(), "g")
+    taken = await core.read("g", "one", count=3)
+    await core.acknowledge("g", taken[:1])
+    await asyncio.sleep(0.05)
+    found = await info(core)
+    assert (found.session_id, found.model_id, found.key) == (S, M, KEY)
+    assert (found.length, found.complete) == (8, True)
+    assert (found.first_entry_id, found.last_entry_id) == (str(answers[2].entry_id), str(answers[9].entry_id))
+    assert found.last_generated_id == found.last_entry_id
+    counted = server.kind.version >= (7, 0, 0)
+    assert (found.entries_added, found.entries_trimmed) == ((10, 2) if counted else (None, None))
+    assert (found.max_length, found.retention_ms) == (10_000, 3_600_000)
+    assert found.age_seconds is not None
+    assert 0.05 <= found.age_seconds < 5
+    assert found.ttl_seconds is not None
+    assert 3595 < found.ttl_seconds <= 3600
+    (group,) = found.groups
+    assert (group.group, group.lag, group.lag_quality, group.pending) == ("g", 5, "exact", 2)
+    assert group.last_delivered_id == str(taken[-1].entry.id)
+    assert group.lag_seconds is not None
+    assert 0.05 <= group.lag_seconds < 5
+    assert group.oldest_pending_seconds is not None
+    assert 0.05 <= group.oldest_pending_seconds < 5
+    (consumer,) = group.consumers
+    assert (consumer.consumer, consumer.pending) == ("one", 2)
+    assert 0.05 <= consumer.idle_seconds < 5
+    has_inactive = server.kind.version >= (7, 2, 0)
+    assert (consumer.inactive_seconds is not None) == has_inactive
+
+
+@pytest.mark.parametrize("case", ["trimmed past", "read after trim", "deleted ahead", "emptied", "set back"])
+async def test_lag_is_right_where_the_server_is_wrong(case: str, core: RunningCore, redis: Redis) -> None:
+    """Trims, deletes and moved groups make the server's own lag NULL or too high on most versions; ours is exact."""
+    answers = await core.generate(8)
+    await core.core.groups.create(core.stream(), "g")
+    await core.read("g", "c", count=2)
+    expected = 0
+    match case:
+        case "trimmed past":
+            await redis.xtrim(KEY, maxlen=3, approximate=False)
+            expected = 3
+        case "read after trim":
+            await redis.xtrim(KEY, maxlen=3, approximate=False)
+            await core.read("g", "c", count=100)
+        case "deleted ahead":
+            await redis.xdel(KEY, str(answers[4].entry_id), str(answers[7].entry_id))
+            expected = 4
+        case "emptied":
+            await redis.xtrim(KEY, maxlen=0, approximate=False)
+        case "set back":
+            await redis.xgroup_setid(KEY, "g", str(answers[0].entry_id))
+            expected = 7
+    (group,) = (await info(core)).groups
+    assert (group.lag, group.lag_quality) == (expected, "exact")
+    assert (group.lag_seconds == 0) == (expected == 0)
+
+
+async def test_lag_beyond_the_count_is_a_bound(core: RunningCore, redis: Redis) -> None:
+    """Where counting would cost too much, the server's number is told as such, or the least it can be."""
+    await core.generate(1500)
+    await core.core.groups.create(core.stream(), "g")
+    await core.read("g", "c", count=10)
+    (group,) = (await info(core)).groups
+    if group.lag_quality == "server":
+        assert group.lag == 1490
+    else:
+        assert (group.lag_quality, group.lag) == ("bounded", 1000)
+    assert group.lag_upper_bound == 1499
+
+
+async def test_never_existed_and_gone(core: RunningCore, redis: Redis) -> None:
+    """Looking at, trimming or deleting what is not there tells which of the two it is."""
+    streams, stream = core.core.streams, core.stream()
+
+    async def asked(kind: type[Exception]) -> None:
+        with pytest.raises(kind):
+            await streams.info(stream)
+        with pytest.raises(kind):
+            await streams.trim(stream, max_length=0, older_than_ms=None)
+        with pytest.raises(kind):
+            await streams.delete(stream)
+
+    await asked(StreamNotFoundError)
+    await core.generate(1)
+    await eventually(lambda: redis.zscore("llm:streams", KEY))
+    await streams.delete(stream)
+    await asked(StreamGoneError)
+
+
+async def test_deleting_takes_groups_and_bounds_along(core: RunningCore, redis: Redis) -> None:
+    """Only the index still knows of a deleted stream; written again it has the sidecar's bounds."""
+    await core.core.streams.create(core.stream(), StreamConfig(max_length=10, consumer_group="g"))
+    await core.generate(3)
+    await core.core.streams.delete(core.stream())
+    assert set(await redis.keys()) == {b"llm:streams"}
+    await core.generate(1)
+    found = await info(core)
+    assert (found.max_length, found.groups) == (10_000, ())
+
+
+async def test_a_key_of_another_type_is_left_alone(core: RunningCore, redis: Redis) -> None:
+    """No operation on streams touches it."""
+    await redis.set(KEY, "mine")
+    streams, stream = core.core.streams, core.stream()
+    for operation in (
+        streams.info(stream),
+        streams.trim(stream, max_length=0, older_than_ms=None),
+        streams.delete(stream),
+        streams.create(stream, None),
+    ):
+        with pytest.raises(WrongTypeError):
+            await operation
+    assert await redis.get(KEY) == b"mine"
+
+
+async def test_trimming_by_length(core: RunningCore, redis: Redis) -> None:
+    """Exactly the newest are kept; a bound above the length removes nothing."""
+    await core.generate(250)
+    trim = core.core.streams.trim
+    assert await trim(core.stream(), max_length=300, older_than_ms=None) == 0
+    assert await trim(core.stream(), max_length=7, older_than_ms=None) == 243
+    entries = await stored(redis)
+    assert_gap_free(entries, first=244)
+    assert len(entries) == 7
+    assert await trim(core.stream(), max_length=0, older_than_ms=None) == 7
+    assert (await info(core)).length == 0
+
+
+async def test_trimming_by_age(core: RunningCore, redis: Redis) -> None:
+    """Entries older than the bound go, by Redis's clock."""
+    seconds, micros = await redis.time()
+    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    for age_ms in (90_000, 60_000, 30_000, 0):
+        await redis.xadd(KEY, {"data": "{}"}, id=f"{now_ms - age_ms}-1")
+    trim = core.core.streams.trim
+    assert await trim(core.stream(), max_length=None, older_than_ms=120_000) == 0
+    assert await trim(core.stream(), max_length=None, older_than_ms=45_000) == 2
+    assert await redis.xlen(KEY) == 2
+
+
+async def test_trimming_wants_one_bound(core: RunningCore) -> None:
+    """Neither and both are refused."""
+    await core.generate(1)
+    for max_length, older_than_ms in ((None, None), (1, 1)):
+        with pytest.raises(InvalidMessageError):
+            await core.core.streams.trim(core.stream(), max_length=max_length, older_than_ms=older_than_ms)
+
+
+async def make_streams(core: RunningCore, lengths: dict[str, int], model: str = M) -> None:
+    for session, length in lengths.items():
+        for number in range(length):
+            await core.write(str(number), session=session, model=model)
+
+
+async def test_pages_by_key(core: RunningCore, redis: Redis) -> None:
+    """Every stream once, in order, whoever wrote it and whatever comes and goes between two pages."""
+    await make_streams(core, {f"s-{number:02}": 1 for number in range(10)})
+    await redis.xadd(core.stream("s-99").key, {"data": "{}"})
+    expected = [core.stream(f"s-{number:02}").key for number in range(10)] + [core.stream("s-99").key]
+    for limit in (1, 3, 11, 100):
+        assert await keys_of_pages(core, limit=limit) == expected
+    first = await core.core.streams.page(model_id=None, sort="key", limit=4, cursor=None)
+    await core.core.streams.delete(core.stream("s-03"))
+    await core.core.streams.delete(core.stream("s-05"))
+    await core.write("new", session="s-04a")
+    rest = await core.core.streams.page(model_id=None, sort="key", limit=100, cursor=first.next_cursor)
+    seen = [stream.session_id for stream in first.streams + rest.streams]
+    assert seen == ["s-00", "s-01", "s-02", "s-03", "s-04", "s-04a", "s-06", "s-07", "s-08", "s-09", "s-99"]
+
+
+async def test_pages_of_a_model(core: RunningCore) -> None:
+    """Only the streams of that very model."""
+    await make_streams(core, {"s-1": 1, "s-2": 1})
+    await make_streams(core, {"s-1": 1, "s-3": 1}, model="llama3.1:8b")
+    assert await keys_of_pages(core, model="llama3.1:8b") == [
+        "llm:stream:s-1:llama3.1:8b",
+        "llm:stream:s-3:llama3.1:8b",
+    ]
+    assert await keys_of_pages(core, model="llama3.1") == []
+
+
+async def test_pages_sorted_by_what_stands_out(core: RunningCore) -> None:
+    """The largest value comes first, equal ones by key, over all pages."""
+    await make_streams(core, {"a": 2, "b": 7, "c": 4, "d": 4, "e": 1})
+    for session in "abcde":
+        await core.core.groups.create(core.stream(session), "g")
+    await core.read("g", "c", count=100, session="b")
+    await core.read("g", "c", count=1, session="c")
+
+    async def order(sort: str) -> str:
+        return "".join(key.split(":")[2] for key in await keys_of_pages(core, sort=sort, limit=2))
+
+    assert await order("length") == "bcdae"
+    assert await order("lag") == "dcaeb"
+    assert await order("pending") == "bcade"
+    assert await order("age") == "abcde"
+
+
+@pytest.mark.parametrize("cursor", ["-1", "x", "1.5", "9" * 10, ""])
+async def test_a_cursor_that_no_page_gave_is_refused(cursor: str, core: RunningCore) -> None:
+    """Sorted pages go by an offset; anything else is told, not guessed at."""
+    with pytest.raises(InvalidMessageError):
+        await core.core.streams.page(model_id=None, sort="length", limit=1, cursor=cursor)
+
+
+async def test_a_list_without_streams(core: RunningCore) -> None:
+    """An empty page, and no next one."""
+    page = await core.core.streams.page(model_id=None, sort="key", limit=10, cursor=None)
+    assert (page.streams, page.next_cursor) == ((), None)
+
+
+async def test_a_list_with_keys_that_are_no_streams(core: RunningCore, redis: Redis) -> None:
+    """What the index knows and is gone, or is another type by now, is left out."""
+    await make_streams(core, {"s-1": 1, "s-2": 1, "s-3": 1})
+    await eventually(lambda: _count_is(redis, 3))
+    await redis.delete(core.stream("s-1").key)
+    await redis.delete(core.stream("s-2").key)
+    await redis.set(core.stream("s-2").key, "mine")
+    for sort in ("key", "length"):
+        assert await keys_of_pages(core, sort=sort) == [core.stream("s-3").key]
+
+
+async def _count_is(redis: Redis, count: int) -> bool:
+    return bool(await redis.zcard("llm:streams") == count)
+
+
+async def test_a_list_of_many_streams(start_core: StartCore, server: RedisServer) -> None:
+    """A thousand streams are looked at in a moment."""
+    core = await start_core(server.url).ready()
+    connection = core.connection()
+    for number in range(1000):
+        connection.send("a", session=f"s-{number:04}")
+    await connection.answers()
+    started_s = time.monotonic()
+    assert len(await keys_of_pages(core, sort="length", limit=1000)) == 1000
+    assert time.monotonic() - started_s < 5
