@@ -27,9 +27,11 @@ from urllib3.connectionpool import HTTPConnectionPool
 
 from rlb._version import __version__
 from rlb.api.openapi import describe
-from tests.support.fuzz import examples
+from tests.support.fuzz import IN_TIME, examples
 from tests.support.sidecar import RunningSidecar
 from tests.support.table import ROUTES
+
+pytestmark = IN_TIME
 
 PATIENCE_S = 5.0
 CHECKS = [

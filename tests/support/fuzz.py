@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 FACTOR = int(os.environ.get("RLB_FUZZ", "0"))
+
+IN_TIME = pytest.mark.timeout(60 * max(1, FACTOR))
+"""For a module of properties: more examples may take more time."""
 
 
 def examples(count: int) -> settings:
