@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from redis.asyncio import Redis
 
+from tests.conftest import OwnServer
 from tests.support.http import KEY, STREAM, M, S, problem, session, token
 from tests.support.sidecar import StartSidecar
 
@@ -318,19 +319,28 @@ async def test_hanging_up_during_a_wait_strands_nothing(start_sidecar: StartSide
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-async def test_hanging_up_before_the_answer_strands_nothing(start_sidecar: StartSidecar, loop: str) -> None:
-    """A reader that is gone when its entries come does not get them: who cannot read is not handed anything."""
-    sidecar = start_sidecar(loop=loop)
+async def test_hanging_up_before_the_answer_strands_nothing(
+    own_server: OwnServer, start_sidecar: StartSidecar, loop: str
+) -> None:
+    """Entries and the client's end come at once: who cannot read any more is not handed them, the next one is."""
+    server = own_server()
+    sidecar = start_sidecar(url=server.url, loop=loop)
     body = json.dumps(READ).encode()
     head = b"POST /v1/messages/read HTTP/1.1\r\nHost: rlb\r\nContent-Length: %d\r\n\r\n" % len(body)
     async with session(sidecar.path) as http:
         await create(http)
-        for number in range(20):
+        for number in range(5):
             await produce(http, f"{number}")
             with sidecar.connect() as client:
+                server.pause()
                 client.send(head + body)
+                await asyncio.sleep(0.05)
+                with sidecar.held():
+                    client.socket.close()
+                    server.resume()
+                    await asyncio.sleep(0.05)
             (message,) = await read(http, blockMs=5000)
-            assert message["message"]["token"] == f"{number}"
+            assert (message["message"]["token"], message["deliveryCount"]) == (f"{number}", 1)
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])

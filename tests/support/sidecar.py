@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -66,6 +67,23 @@ class RunningSidecar:
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of a coroutine that runs in the sidecar's loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """For the length of the block the loop does not turn: what happens meanwhile, it finds all at once."""
+        let_go = threading.Event()
+        is_held = threading.Event()
+
+        def hold() -> None:
+            is_held.set()
+            let_go.wait(PATIENCE_S)
+
+        self._loop.call_soon_threadsafe(hold)
+        assert is_held.wait(PATIENCE_S)
+        try:
+            yield
+        finally:
+            let_go.set()
 
     def connect(self) -> Client:
         """A blocking client that speaks bytes."""
