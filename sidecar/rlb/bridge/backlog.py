@@ -25,6 +25,8 @@ class Backlog:
         self.owner: Producer | None = None
         """The producer whose generation is open here, if it is exclusive."""
         self.queue: deque[Ticket] = deque()
+        self.given_up: set[str] = set()
+        """Ids of messages that were refused although they may have landed: they are no other writer's."""
         self._abandoned: ApiError | None = None
         self._key = key
         self._settled = settled
@@ -111,6 +113,23 @@ class Backlog:
                 self.succeed(ticket, entry_id_found, duplicate=not ticket.unsure)
                 yield ticket, entry_id_found
 
+    def settle_passed(self, reach: EntryId, first: EntryId | None, why: Callable[[Ticket], ApiError]) -> None:
+        """Answer queued messages that were sent under ids up to `reach`, which Redis has taken: it goes by their order.
+
+        A message whose reply was lost and whose id is below the stream's first entry was written, and trimmed since.
+        Any other was refused, or deleted: there is no place left for it in the order of its generation.
+        """
+        for ticket in list(self.queue):
+            at = ticket.sent_as
+            if ticket.error is not None or at is None or at.ms != reach.ms or at > reach:
+                continue
+            if ticket.unsure and (first is None or at < first):
+                self.queue.remove(ticket)
+                self.succeed(ticket, at)
+            elif ticket.producer is not None:
+                self.queue.remove(ticket)
+                self.fail(ticket, why(ticket))
+
     def fence(self, standing: Iterable[Ticket] = ()) -> None:
         """Another writer has appended: end the exclusive generations that were open before.
 
@@ -162,6 +181,8 @@ class Backlog:
 
     def fail(self, ticket: Ticket, error: ApiError) -> None:
         """Refuse a message, which is out of the queue, and what follows it in its generation."""
+        if ticket.unsure:
+            self.given_up.add(ticket.draft.message_id)
         self._forget(ticket)
         ticket.fail(error)
         producer = ticket.producer

@@ -33,6 +33,8 @@ class ClaimReply:
     """Whether the last entry was written by somebody who does not number entries as rlb does (`XADD *`)."""
     ahead_s: float
     """How long it takes until the new entry's id is in the past, if it is not."""
+    first: EntryId | None
+    """The first entry that the stream still held."""
 
 
 def claim_arguments(
@@ -60,7 +62,7 @@ def further_fields(draft: Draft) -> tuple[Arg, ...]:
 
 def parse_claim_reply(reply: list[Any]) -> ClaimReply:
     """Read the claim script's reply."""
-    verdict, entry_id, before, max_length, retention_ms, flat, foreign, ahead_ms = reply
+    verdict, entry_id, before, max_length, retention_ms, flat, foreign, ahead_ms, first = reply
     pairs = zip(flat[::2], flat[1::2], strict=True)
     newer = tuple((message_id.decode("utf-8", "replace"), parse_entry_id(at)) for message_id, at in pairs)
     return ClaimReply(
@@ -71,4 +73,5 @@ def parse_claim_reply(reply: list[Any]) -> ClaimReply:
         newer[::-1],
         foreign == b"1",
         ahead_ms / 1000,
+        parse_entry_id(first) if first else None,
     )

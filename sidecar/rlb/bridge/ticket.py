@@ -68,6 +68,7 @@ class Ticket:
         "on_done",
         "opens",
         "producer",
+        "sent_as",
         "size",
         "unsure",
     )
@@ -89,6 +90,8 @@ class Ticket:
         self.entry_id: EntryId | None = None
         self.error: ApiError | None = None
         self.duplicate = False
+        self.sent_as: EntryId | None = None
+        """The id under which it was last sent behind a claim; a claim itself finds its id in Redis."""
         self.unsure = False
         """Was sent and got no reply: it may stand in the stream."""
         self.followers: list[Ticket] = []

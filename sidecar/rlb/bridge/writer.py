@@ -7,8 +7,9 @@ not above the stream's last, and on that one rule the rest stands:
 - *Another writer's claim* makes every later id of this one too small. The refusal sends this writer back to claim,
   and the claim tells it what has been written in between.
 - *A lost reply* leaves a message unsure. The writer claims again with the last id that it knows for certain; the
-  claim lists everything behind that id, and what is in the list has landed. A late copy of the lost command, still
-  in some buffer, finds the stream past its id and is refused, so nothing is written twice.
+  claim lists everything behind that id, and what is in the list has landed, as has what came before it on the same
+  connection and was trimmed since. A late copy of the lost command, still in some buffer, finds the stream past its
+  id and is refused, so nothing is written twice.
 - *A foreign writer* (`XADD *`) gets ids of the present. Those behind a claim are of the past, so all of them are
   refused from then on, as after another writer's claim. Where a claim's are not, because the foreign entry is not
   either, nothing is sent behind it, and the next message claims a moment later.
@@ -33,6 +34,7 @@ from rlb.domain.keys import Keys
 from rlb.domain.stream_key import StreamKey
 from rlb.errors import ApiError, DrainingError, OverloadedError, RedisUnavailableError
 from rlb.redis_io.command import Arg, encode
+from rlb.redis_io.heads import first_entry_id
 from rlb.redis_io.link import Link
 from rlb.redis_io.replies import (
     STREAM_GONE,
@@ -97,6 +99,8 @@ class StreamWriter:
         self._claiming: Ticket | None = None
         self._sent: deque[tuple[Ticket, EntryId]] = deque()
         self._back: list[tuple[Ticket, Failure]] = []
+        self._doubt_ms: int | None = None
+        """The claim whose appends lost their replies: until it is known which of them landed, claims are strict."""
         self._known = ZERO
         self._next = ZERO
         self._sequence = 0
@@ -177,7 +181,7 @@ class StreamWriter:
         else:
             command = encode(*self._xadd, b"%d-%d" % entry_id, b"data", data, *further_fields(draft))
         self._link.send(command, self._on_added)
-        self._next = entry_id
+        self._next = ticket.sent_as = entry_id
         self._backlog.queue.popleft()
         self._sent.append((ticket, entry_id))
 
@@ -191,7 +195,7 @@ class StreamWriter:
         self._send_claim(
             claim_arguments(
                 known=self._next if renews else self._known,
-                strict=renews or head.is_exclusive,
+                strict=renews or head.is_exclusive or self._doubt_ms is not None,
                 window=self._rules.window,
                 draft=head.draft,
                 floor=max(self._sequence, self._next.seq if renews else 0) + 1,
@@ -232,7 +236,9 @@ class StreamWriter:
                 self._give_up_overtaken()
             self._landed(ticket, self._known, entry_id)
             return
-        ticket.unsure = ticket.unsure or isinstance(reply, ConnectionLostError)
+        if isinstance(reply, ConnectionLostError):
+            ticket.unsure = True
+            self._doubt_ms = entry_id.ms
         # A stream that has gone is made anew by a claim, which gives it its bounds.
         self._back.append((ticket, reply if reply is not None else STREAM_GONE))
         if not self._sent and self._state is not _State.CLAIMING:
@@ -259,7 +265,7 @@ class StreamWriter:
             self._state = _State.SCANNING
             self._scan_task = asyncio.create_task(self._scan(claim.before))
             return
-        self._learn(claim.newer, claim.before)
+        self._learn(claim.newer, claim.before, claim.first)
         if not paused:
             self.pump()
 
@@ -268,7 +274,9 @@ class StreamWriter:
         self._state = _State.OWNING
         self._claimed_s = self._loop.time()
         self._next = entry_id
-        self._learn(claim.newer, claim.before, written=ticket)
+        self._learn(claim.newer, claim.before, claim.first, written=ticket)
+        self._doubt_ms = None
+        self._backlog.given_up.clear()
         self._landed(ticket, claim.before, entry_id)
         if claim.follows_foreign:
             self._wary_until_s = self._claimed_s + WARY_S
@@ -286,19 +294,34 @@ class StreamWriter:
         self._rules.appended(self.stream, previous, entry_id, ticket)
         self._backlog.succeed(ticket, entry_id)
 
-    def _learn(self, newer: tuple[tuple[str, EntryId], ...], before: EntryId, written: Ticket | None = None) -> None:
+    def _learn(
+        self,
+        newer: tuple[tuple[str, EntryId], ...],
+        before: EntryId,
+        first: EntryId | None,
+        written: Ticket | None = None,
+    ) -> None:
         """Learn what stands behind the last known id: own messages whose reply was lost, and other writers'.
 
-        `written` is the message that a claim has just appended behind all that.
+        `first` is the stream's first entry; `written` is the message that a claim has just appended behind it all.
         """
         known, self._known = self._known, before
         if not newer and before == known:
             return
         found = list(self._backlog.recognise({message: entry for message, entry in newer if message}))
         own = {entry_id for ticket, entry_id in found if ticket.unsure}
-        last_other = max((entry_id for _, entry_id in newer if entry_id not in own), default=ZERO)
+        own.update(entry_id for message, entry_id in newer if message in self._backlog.given_up)
+        passed = [entry_id for ticket, entry_id in found if entry_id == ticket.sent_as]
+        if before.ms == self._doubt_ms:
+            passed.append(before)
+        elif self._doubt_ms is not None and before.ms > self._doubt_ms:
+            # Whatever is still on its way under the ids of that claim will be refused.
+            self._doubt_ms = None
+        if passed:
+            self._backlog.settle_passed(max(passed), first, self._late)
         self._sequence = max([self._sequence, *(entry_id.seq for _, entry_id in found)])
-        if last_other > ZERO or (not newer and before > known):
+        last_other = max((entry_id for _, entry_id in newer if entry_id not in own), default=ZERO)
+        if last_other > ZERO or (not newer and before > known and before not in passed):
             # What begins a generation takes over from whoever wrote before it; said again, it does so again.
             opening = [ticket for ticket, entry_id in found if not ticket.unsure or entry_id > last_other]
             self._backlog.fence([*opening, written] if written is not None else opening)
@@ -307,13 +330,15 @@ class StreamWriter:
         """Read all that stands behind the last known id: more was written than a claim looks at."""
         try:
             newer = await message_ids(self._link, self._key, self._known, until)
+            # Asked for last: what was trimmed meanwhile is below it.
+            first = await first_entry_id(self._link, self._key)
         except (ApiError, ReplyError):
-            newer = None
+            newer, first = None, None
         self._state = _State.IDLE
         if newer is None:
             self._pause_for(PAUSE_S)
         else:
-            self._learn(newer, until)
+            self._learn(newer, until, first)
             self.pump()
 
     # What did not land

@@ -9,6 +9,12 @@ from rlb.redis_io.link import Link
 from rlb.redis_io.replies import ReplyError, api_error, is_no_key
 
 
+async def first_entry_id(link: Link, key: bytes) -> EntryId | None:
+    """The first entry that the stream holds; None without one."""
+    rows = await link.call(b"XRANGE", key, b"-", b"+", b"COUNT", 1, what="look")
+    return xinfo.first_id(rows)
+
+
 async def last_generated_id(link: Link, stream: StreamKey) -> EntryId | None:
     """The last id that the stream gave out, whether or not its entry is still there; None without a stream.
 

@@ -40,7 +40,8 @@ CLAIM = Script(
 --       look at  4 message id  5 lowest sequence to give  6 MAXLEN  7 retention, ms  8 message JSON before the
 --       sequence  9 and after it  10.. further fields
 -- Gives {verdict, entry id, last id before, MAXLEN, retention, {message id, entry id, ...} of newer entries, '1' if
--- the last entry before is a foreign writer's, ms until the entry id is in the past}, newer ones the newest first
+-- the last entry before is a foreign writer's, ms until the entry id is in the past, the first entry's id}, newer ones
+-- the newest first
 --   'appended'  entry id is the new entry's
 --   'present'   the message was there, as entry id; nothing was written
 --   'moved'     the stream is past what the caller knows; nothing was written
@@ -64,7 +65,7 @@ local function message(entry)
   return ok and type(decoded) == 'table' and decoded or nil
 end
 
-local last, last_entry = '0-0', nil
+local last, last_entry, first = '0-0', nil, ''
 local info = redis.pcall('XINFO', 'STREAM', key)
 if info.err then
   if not string.find(info.err, 'no such key', 1, true) then return info end
@@ -72,6 +73,7 @@ else
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then last = info[i + 1] end
     if info[i] == 'last-entry' then last_entry = info[i + 1] end
+    if info[i] == 'first-entry' and info[i + 1] then first = info[i + 1][1] end
   end
 end
 
@@ -102,9 +104,9 @@ if last ~= known then
     end
   end
   if strict or (#entries > window and not present) then
-    return {'moved', '', last, max_length, retention, newer, foreign, 0}
+    return {'moved', '', last, max_length, retention, newer, foreign, 0, first}
   end
-  if present then return {'present', present, last, max_length, retention, newer, foreign, 0} end
+  if present then return {'present', present, last, max_length, retention, newer, foreign, 0, first} end
 end
 
 local time = redis.call('TIME')
@@ -135,7 +137,7 @@ if retention > 0 then
   redis.call('PEXPIRE', key, retention)
   if config[1] or config[2] then redis.call('PEXPIRE', KEYS[2], retention) end
 end
-return {'appended', id, last, max_length, retention, newer, foreign, ahead}
+return {'appended', id, last, max_length, retention, newer, foreign, ahead, first}
 """
 )
 
