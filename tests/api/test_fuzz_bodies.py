@@ -197,9 +197,6 @@ def test_valid_bodies_are_valid(line: Line, call: tuple[str, str]) -> None:
     assert line.ask(*call, json.dumps(VALID[call]).encode()).status < 300
 
 
-@pytest.mark.xfail(
-    reason="refusal() in rlb.domain.draft repeats the name of a member that it does not know", strict=True
-)
 @pytest.mark.parametrize("call", VALID, ids=" ".join)
 def test_what_stands_in_a_members_name_is_not_repeated(line: Line, call: tuple[str, str]) -> None:
     """A misspelt name is told; words that are no name at all may be somebody's prompt."""

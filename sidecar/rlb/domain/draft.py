@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from json import dumps
@@ -219,10 +220,18 @@ def _told(metadata: DraftMetadata, now_ms: int, model_id: str) -> tuple[int, str
     return timestamp, metadata.model if metadata.model is not None else model_id, more
 
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}", re.ASCII)
+
+
 def refusal(error: ValidationError) -> ApiError:
     """The problem that a refused body or line gets: which field, what was expected, never the value."""
     first: Any = error.errors(include_url=False, include_context=False, include_input=False)[0]
     if first["type"] == "json_invalid":
         return InvalidJsonError(str(first["msg"]))
-    where = ".".join(str(part)[:64] for part in first["loc"]) or "body"
+    where = ".".join(map(_told_name, first["loc"])) or "body"
     return InvalidMessageError(f"{where}: {first['msg']}")
+
+
+def _told_name(part: int | str) -> str:
+    """A step of the way to a fault. A name that the app made up may be told if it is one, not if it is a text."""
+    return str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "a member"
