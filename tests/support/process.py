@@ -53,6 +53,11 @@ class SidecarProcess:
             else:
                 return time.monotonic() - self.started_s
 
+    def waited_for_a_core(self) -> float:
+        """Seconds that it was ready to run and another process did: those say nothing about it."""
+        path = Path(f"/proc/{self.process.pid}/schedstat")
+        return int(path.read_text().split()[1]) / 1e9 if path.exists() else 0.0
+
     def connect(self) -> Client:
         """A blocking client that speaks bytes."""
         return Client(self.path)
