@@ -159,7 +159,7 @@ def serves(sidecar: RunningSidecar) -> bool:
         return client.response().status == 200
 
 
-@examples(400)
+@examples(250)
 @given(pieces=in_pieces())
 def test_any_bytes_and_then_the_end(hasty: RunningSidecar, pieces: list[bytes]) -> None:
     """Whatever a client says before it hangs up, its connection ends at once."""
