@@ -1,4 +1,4 @@
-"""How long properties are tried: the same few examples at every run, or with RLB_FUZZ=20 twenty times as many, new."""
+"""How long properties are tried: the same few examples at every run, or with FUZZ=20 twenty times as many, new."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-FACTOR = int(os.environ.get("RLB_FUZZ", "0"))
+FACTOR = int(os.environ.get("FUZZ", "0"))
 
 IN_TIME = pytest.mark.timeout(60 * max(1, FACTOR))
 """For a module of properties: more examples may take more time."""
