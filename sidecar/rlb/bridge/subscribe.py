@@ -242,6 +242,5 @@ class Subscription:
             if made:
                 _log.warning("subscribe.group_recreated", extra={"stream": stream.key, "group": self.request.group})
         self._restored.add(stream.key)
-        self._restored.add(stream.key)
         self._arrived[stream.key] = stream
         self._work.set()
