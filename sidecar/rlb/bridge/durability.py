@@ -19,7 +19,10 @@ from rlb.redis_io.replies import ConnectionLostError, ReplyError
 from rlb.redis_io.topology import Topology
 
 WAIT_MS = 1000
-"""How long one wait may take; when it falls short the messages are answered as `written`."""
+"""How long a wait for replicas may take; when it falls short the messages are answered as `written`."""
+
+FSYNC_WAIT_MS = 2500
+"""The same for the disk: with `appendfsync everysec` the next turn is up to a second away, and takes its time."""
 
 PROBE_MS = 10_000
 """Life of the key that a wait writes, should its deletion be lost."""
@@ -64,7 +67,7 @@ class DurabilityProbe:
         # INCR would leave a key behind; setting and deleting one is a write each time, and leaves nothing.
         probe = f"{self._keys.prefix}-probe:{{{key}}}"
         waiting: tuple[bytes | str | int, ...] = (
-            (b"WAIT", 1, WAIT_MS) if wanted == "replicated" else (b"WAITAOF", 1, 0, WAIT_MS)
+            (b"WAIT", 1, WAIT_MS) if wanted == "replicated" else (b"WAITAOF", 1, 0, FSYNC_WAIT_MS)
         )
         try:
             replies: list[Any] = await link.batch_raw([(b"SET", probe, 1, b"PX", PROBE_MS), (b"DEL", probe), waiting])
