@@ -215,13 +215,13 @@ async def test_what_could_not_be_sent_comes_again_in_order(core: RunningCore) ->
     assert receiver.tokens == ["s-0:0", "s-0:1", "s-0:2"]
 
 
-@pytest.mark.parametrize("moment_s", [0.0, 0.001, 0.003, 0.01])
+@pytest.mark.parametrize("moment_s", [0.0, 0.002, 0.01])
 async def test_a_subscriber_that_goes_leaves_nothing_behind(moment_s: float, core: RunningCore, redis: Redis) -> None:
     """Cancelled at any moment, what it took and did not pass on is what the same consumer gets next, in order."""
-    await produce(core, ["s-0"], 300)
+    await produce(core, ["s-0"], 150)
     seen: list[str] = []
     async with asyncio.timeout(20):
-        while len(seen) < 300:
+        while len(seen) < 150:
             receiver = core.subscribe("g", "c", max_in_flight=50, acks=False)
             await asyncio.sleep(moment_s if seen else 0.05)
             await receiver.close()
@@ -231,7 +231,7 @@ async def test_a_subscriber_that_goes_leaves_nothing_behind(moment_s: float, cor
             receiver.deliveries.clear()
             if not moment_s:
                 seen += await _read_some(core)
-    assert_same(seen, [f"s-0:{number}" for number in range(300)])
+    assert_same(seen, [f"s-0:{number}" for number in range(150)])
 
 
 async def _read_some(core: RunningCore) -> list[str]:

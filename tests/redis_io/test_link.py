@@ -161,7 +161,7 @@ async def test_a_reply_that_does_not_come_drops_the_connection(
     started_s = time.monotonic()
     with pytest.raises(RedisUnavailableError, match="broke before its reply"):
         await link.call(b"PING")
-    assert 0.2 <= time.monotonic() - started_s < 1
+    assert 0.18 <= time.monotonic() - started_s < 1
     assert link.reason is not None
     proxy.thaw()
     assert await link.call(b"PING") == b"PONG"
@@ -218,7 +218,7 @@ async def test_a_link_that_is_down_answers_within_the_deadline(
     started_s = time.monotonic()
     with pytest.raises(RedisUnavailableError, match="cannot connect"):
         await link.call(b"PING")
-    assert 0.3 <= time.monotonic() - started_s < 1
+    assert 0.28 <= time.monotonic() - started_s < 1
     with pytest.raises(RedisUnavailableError):
         link.send(encode(b"PING"), lambda _: pytest.fail("it was not sent"))
     calling = asyncio.create_task(link.call(b"PING"))
