@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
+from rlb.domain.entry import Gap
 from rlb.errors import ApiError, FencedError, RedisOutOfMemoryError, RedisUnavailableError
 from tests.conftest import MakeFaultProxy, OwnServer
 from tests.servers.process import RedisServer
@@ -229,3 +230,39 @@ async def test_repeats_while_redis_is_away_cost_bounded_memory(
     answers = await connection.answers()
     assert len({ticket.entry_id for ticket in answers}) == 1
     assert core.core.appender.buffered_bytes == 0
+
+
+async def test_a_refused_token_that_is_overtaken_is_a_gap(
+    own_server: OwnServer, fault_proxy: MakeFaultProxy, start_core: StartCore
+) -> None:
+    """Memory comes back between two tokens of one pipeline: the text ends at the refused one, and readers are told."""
+    server = own_server(config=("maxmemory 0", "maxmemory-policy noeviction"))
+    proxy = await fault_proxy(server)
+    core = await start_core(proxy.url, tail={"block_ms": 100, "feed_idle_ms": 20}).ready()
+    connection = core.connection()
+    connection.send("0")
+    await connection.answers()
+    follower = await core.follow("0")
+    server.command("CONFIG", "SET", "maxmemory", "1")
+    proxy.latency(0.1)
+    connection.send("refused")
+    await asyncio.sleep(0.15)
+    server.command("CONFIG", "SET", "maxmemory", "0")
+    connection.send("overtakes")
+    answers = await connection.answers()
+    proxy.latency(0)
+    connection.send("behind")
+    await connection.answers()
+    assert [type(ticket.error) for ticket in answers] == [
+        type(None),
+        RedisOutOfMemoryError,
+        type(None),
+        RedisOutOfMemoryError,
+    ]
+    connection.send("anew", opens=True)
+    await connection.answers()
+    await follower.until(lambda follower: len(follower.entries) == 3)
+    assert [token_of(entry) for entry in follower.entries] == ["0", "overtakes", "anew"]
+    assert follower.sequences == [1, 3, 4]
+    (gap,) = [event for event in follower.events if isinstance(event, Gap)]
+    assert gap.missing == 1
