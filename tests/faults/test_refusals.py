@@ -72,12 +72,11 @@ async def test_a_replica_is_read_only(own_server: OwnServer, start_core: StartCo
     server, primary = own_server(VALKEY_9), own_server(VALKEY_9, tcp=True)
     core = await start_core(server.url, **SHORT).ready()
     await core.write("before")
-    async with server.client() as redis:
-        await redis.execute_command("REPLICAOF", "127.0.0.1", str(primary.port))
-        with pytest.raises(RedisReadOnlyError):
-            await core.write("refused")
-        await redis.execute_command("REPLICAOF", "NO", "ONE")
-        assert (await core.write("after")).entry_id is not None
+    server.command("REPLICAOF", "127.0.0.1", str(primary.port))
+    with pytest.raises(RedisReadOnlyError):
+        await core.write("refused")
+    server.command("REPLICAOF", "NO", "ONE")
+    assert (await core.write("after")).entry_id is not None
 
 
 async def test_the_script_is_forgotten_again_and_again(
@@ -106,7 +105,8 @@ async def test_redis_is_down_at_the_start(own_server: OwnServer, start_core: Sta
     since_s = loop.time()
     await eventually(lambda: core.topology.main.is_up)
     await core.write("in time")
-    assert loop.time() - since_s < 5
+    # The longest wait between two attempts is half a second.
+    assert loop.time() - since_s < 1.5
     async with server.client() as redis:
         assert tokens(await stored(redis)) == ["in time"]
 
