@@ -20,6 +20,7 @@ from tests.support.cores import KEY, RunningCore, StartCore, assert_same, eventu
 from tests.support.stored import stored, tokens
 
 QUICK = {"block_ms": 100, "feed_idle_ms": 20}
+SOON = {"backoff_max_s": 0.05}
 TOKENS = 4000
 CUTS = 30
 
@@ -40,7 +41,7 @@ async def test_tails_through_cut_connections(
 ) -> None:
     """Whatever breaks on the way, a tail passes on every entry once, in order; or it ends, and goes on where it was."""
     proxy = await fault_proxy(valkey)
-    core = await start_core(proxy.url, tail=QUICK, append={"deadline_ms": 20_000}).ready()
+    core = await start_core(proxy.url, tail=QUICK, append={"deadline_ms": 20_000}, redis=SOON).ready()
     writer = core if writes_here else await start_core(valkey.url).ready()
     await writer.write("first")
     is_over = asyncio.Event()
@@ -89,7 +90,7 @@ async def test_a_subscription_through_cut_connections(
     """Every entry of every stream is delivered and acknowledged, although nothing stays connected for long."""
     proxy = await fault_proxy(valkey)
     # So long that nothing comes back by being claimed.
-    core = await start_core(proxy.url, tail=QUICK, groups={"claim_idle_ms": 3_600_000}).ready()
+    core = await start_core(proxy.url, tail=QUICK, groups={"claim_idle_ms": 3_600_000}, redis=SOON).ready()
     writer = await start_core(valkey.url).ready()
     is_over = asyncio.Event()
     receiver = core.subscribe("g", "c", acks=False)

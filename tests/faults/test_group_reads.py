@@ -40,7 +40,8 @@ async def test_no_read_strands_an_entry(
     proxy = await fault_proxy(valkey)
     writer = await start_core(valkey.url).ready()
     # So long that nothing comes back by being claimed: what a read has taken must come back by itself.
-    core = await start_core(proxy.url, groups={"claim_idle_ms": 3_600_000}, tail={"block_ms": 100}).ready()
+    patient, quick = {"claim_idle_ms": 3_600_000}, {"backoff_max_s": 0.05}
+    core = await start_core(proxy.url, groups=patient, redis=quick, tail={"block_ms": 100}).ready()
     await core.core.groups.create(core.stream(), "g")
     chance = random.Random(11)
     seen: set[str] = set()

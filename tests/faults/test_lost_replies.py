@@ -65,7 +65,7 @@ async def test_commands_cut_in_the_middle(
     """Connections that break after any number of bytes, in slices of any size: the generation is whole."""
     proxy = await fault_proxy(valkey)
     proxy.slicer(97)
-    core = await start_core(proxy.url).ready()
+    core = await start_core(proxy.url, redis={"backoff_max_s": 0.05}).ready()
     connection = core.connection()
     for cut in range(1, 40):
         struck = proxy.limit_data(cut * 53, carrying=b"XADD")
