@@ -98,6 +98,8 @@ class Inspector:
             last_entry_id=_text(facts.last_id),
             last_generated_id=str(facts.last_generated_id),
             age_seconds=_age_s(facts.first_id, now_ms),
+            write_rate=None,
+            bytes=None,
             ttl_seconds=ttl_ms / 1000 if ttl_ms >= 0 else None,
             max_length=int(config[0]) if config[0] is not None else self._limits.max_length,
             retention_ms=int(config[1]) if config[1] is not None else self._limits.retention_ms,
@@ -134,6 +136,13 @@ def _group_info(group: GroupFacts, lag: Lag, replies: list[Any], now_ms: int) ->
         lag_seconds=_age_s(oldest, now_ms) if lag.entries else 0.0,
         pending=group.pending,
         oldest_pending_seconds=_age_s(xinfo.oldest_pending(pending), now_ms),
+        longest_idle_seconds=None,
+        poison=None,
+        read_rate=None,
+        lost_unread=None,
+        headroom_seconds=None,
+        status="unknown",
+        reason=None,
         last_delivered_id=str(group.last_delivered_id),
         consumers=tuple(
             ConsumerInfo(
@@ -141,6 +150,7 @@ def _group_info(group: GroupFacts, lag: Lag, replies: list[Any], now_ms: int) ->
                 pending=each.pending,
                 idle_seconds=each.idle_ms / 1000,
                 inactive_seconds=each.inactive_ms / 1000 if each.inactive_ms is not None else None,
+                state="active",
             )
             for each in xinfo.consumer_facts(consumers)
         ),

@@ -24,12 +24,17 @@ class ConsumerInfo(_Info):
     pending: int
     idle_seconds: float
     inactive_seconds: float | None
+    state: ConsumerState
 
 
 class GroupInfo(_Info):
     """One group on one stream.
 
-    `lag` counts the entries that it has not been handed yet; `lag_seconds` is the age of the oldest of them.
+    `lag` counts the entries that it has not been handed yet (the least that there can be where the quality is
+    `bounded`); `lag_seconds` is the age of the oldest of them. What needs a history (`read_rate`, entries a second,
+    `headroom_seconds`, `status`) is known only of streams that are watched. `lost_unread` counts entries that were
+    removed before the group was handed them: at least so many. `poison` counts pending entries that were delivered
+    as often as is allowed, among those looked at.
     """
 
     group: str
@@ -39,12 +44,19 @@ class GroupInfo(_Info):
     lag_seconds: float | None
     pending: int
     oldest_pending_seconds: float | None
+    longest_idle_seconds: float | None
+    poison: int | None
+    read_rate: float | None
+    lost_unread: int | None
+    headroom_seconds: float | None
+    status: GroupStatus
+    reason: str | None
     last_delivered_id: str
     consumers: tuple[ConsumerInfo, ...]
 
 
 class StreamInfo(_Info):
-    """One stream, as Redis says at this moment. `complete` is whether its last message ends a generation."""
+    """One stream. `complete` is whether its last message ends a generation; `write_rate` is entries a second."""
 
     session_id: str | None
     model_id: str | None
@@ -56,9 +68,11 @@ class StreamInfo(_Info):
     last_entry_id: str | None
     last_generated_id: str
     age_seconds: float | None
+    write_rate: float | None
+    bytes: int | None
     ttl_seconds: float | None
-    max_length: int
-    retention_ms: int
+    max_length: int | None
+    retention_ms: int | None
     complete: bool | None
     groups: tuple[GroupInfo, ...]
 

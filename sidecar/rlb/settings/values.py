@@ -187,6 +187,9 @@ FileMode = Annotated[
         }
     ),
 ]
+Patterns = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[!-~]+$")], ...], BeforeValidator(_parse_list)
+]
 KernelIds = Annotated[tuple[Annotated[int, Field(ge=0, le=2**32 - 2)], ...], BeforeValidator(_parse_list)]
 """User or group ids; the last of 32 bits means "none" to the kernel."""
 SocketPath = Annotated[Path, AfterValidator(check_socket_path)]
