@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
 from rlb.domain.census import OTHER
+from rlb.telemetry.catalogue import Caps
+from rlb.telemetry.catalogue.shared import MAX_ERROR_TYPES, MAX_OPERATION_ERROR_TYPES
 from rlb.telemetry.registry import Registry
 
 MAX_REFUSED = 10_000
 """Refused values that are remembered, so that each counts once; beyond, one may count again."""
 
+Value = TypeVar("Value", bound=Hashable)
 
-class LabelCap:
+
+class Cap(Generic[Value]):
     """Lets `limit` values of an attribute through, for as long as the process runs.
 
     A value keeps what it got: a series that went over into `other` and came back would break its rates.
     """
 
-    def __init__(self, attribute: str, limit: int, registry: Registry) -> None:
-        self._limit = limit
-        self._known: set[str] = {OTHER}
-        self._refused: set[str] = set()
+    def __init__(self, attribute: str, limit: int, registry: Registry, other: Value) -> None:
+        self._room = limit
+        self._other = other
+        self._known: set[Value] = {other}
+        self._refused: set[Value] = set()
         self._overflow = registry.counter("rlb.cardinality.overflow", attribute=attribute)
 
-    def fold(self, value: str) -> str:
-        """The value, or `other`."""
+    def fold(self, value: Value) -> Value:
+        """The value, or what stands for the rest."""
         if value in self._known:
             return value
-        # OTHER is among the known ones, and is not counted.
-        if len(self._known) <= self._limit:
+        if self._room > 0:
+            self._room -= 1
             self._known.add(value)
             return value
         if value not in self._refused:
@@ -34,24 +42,31 @@ class LabelCap:
                 self._refused.clear()
             self._refused.add(value)
             self._overflow.value += 1
-        return OTHER
+        return self._other
 
 
-class PairCap:
-    """The same for pairs of model and group, which multiply: `limit` pairs, the rest is (`other`, `other`).
+class LabelCap(Cap[str]):
+    """The cap of one label; the rest is `other`."""
 
-    Both are capped on their own before: `models` and `groups` may be shared with other metrics.
-    """
+    def __init__(self, attribute: str, limit: int, registry: Registry) -> None:
+        super().__init__(attribute, limit, registry, OTHER)
 
-    def __init__(self, models: LabelCap, groups: LabelCap, limit: int, registry: Registry) -> None:
-        self._models = models
-        self._groups = groups
-        self._pairs = LabelCap("model and group", limit, registry)
 
-    def fold(self, model: str, group: str) -> tuple[str, str]:
-        """The pair, each of it folded if need be, or both as `other`."""
-        model, group = self._models.fold(model), self._groups.fold(group)
-        if model == group == OTHER:
-            return OTHER, OTHER
-        # A space is in neither: the pair has one spelling.
-        return (model, group) if self._pairs.fold(f"{model} {group}") != OTHER else (OTHER, OTHER)
+class LabelCaps:
+    """The caps of a process. All metrics share them, so that a model is `other` in all of them or in none."""
+
+    def __init__(self, limits: Caps, registry: Registry) -> None:
+        self.models = LabelCap("model", limits.models, registry)
+        self.histogram_models = LabelCap("model (histograms)", limits.models_histograms, registry)
+        self.groups = LabelCap("group", limits.groups, registry)
+        self.error_types = LabelCap("error.type", MAX_ERROR_TYPES, registry)
+        self.operation_error_types = LabelCap("error.type (durations)", MAX_OPERATION_ERROR_TYPES, registry)
+        self._pairs = Cap("model and group", limits.series_groups, registry, (OTHER, OTHER))
+
+    def fold_histogram_model(self, model: str) -> str:
+        """The model as the label of a histogram: at the most as fine as that of a counter."""
+        return self.histogram_models.fold(self.models.fold(model))
+
+    def fold_pair(self, model: str, group: str) -> tuple[str, str]:
+        """A model with a group: each folded on its own, then both into (`other`, `other`) if there are too many."""
+        return self._pairs.fold((self.models.fold(model), self.groups.fold(group)))

@@ -127,7 +127,7 @@ class Registry:
         """
         if CATALOGUE[name].kind != "counter":
             raise ValueError(f"{name} is no counter")
-        return self._handle(self._counters, CATALOGUE[name], labels, lambda: Counter())
+        return self._handle(self._counters, CATALOGUE[name], labels, Counter)
 
     def histogram(self, name: str, **labels: str) -> Histogram:
         """The histogram of a metric for these labels; keep it.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from rlb.telemetry.catalogue.metric import Attribute, counter, gauge, histogram, updowncounter
 from rlb.telemetry.catalogue.shared import ERROR_TYPE, GROUP, LOOP, POLL, REDIS_OPERATION
 
+OVERFLOWING = ("model", "model (histograms)", "group", "model and group", "error.type", "error.type (durations)")
+"""The caps, see `rlb.telemetry.labels`."""
+
 ITSELF = (
     histogram("rlb.poll.duration", "s", "Time of one whole poll.", POLL),
     counter("rlb.poll.errors", "{error}", "Commands of polls that failed.", ERROR_TYPE),
@@ -49,7 +52,7 @@ ITSELF = (
         "rlb.cardinality.overflow",
         "{event}",
         "Times that a new label value was folded into `other`, as a cap was reached.",
-        Attribute("attribute", ("model", "model (histograms)", "group", "model and group", "error.type")),
+        Attribute("attribute", OVERFLOWING),
     ),
     counter(
         "rlb.otlp.exports",
