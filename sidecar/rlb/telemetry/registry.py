@@ -10,7 +10,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from rlb.domain.census import OTHER
 from rlb.telemetry.catalogue import CATALOGUE, CONSTANTS, Metric
@@ -66,25 +66,22 @@ class Histogram:
         self.exemplars[bucket] = Exemplar(trace_id, span_id, value, time.time())
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """The value of an observable metric, under its OpenTelemetry name, as it is at collection."""
+class Sample(NamedTuple):
+    """The value of an observable metric, under its OpenTelemetry name, as it is at collection, with all its labels."""
 
     name: str
     labels: Labels
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class NumberPoint:
+class NumberPoint(NamedTuple):
     """A counter's or a gauge's value."""
 
     labels: Labels
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class HistogramPoint:
+class HistogramPoint(NamedTuple):
     """A histogram's counts by bucket (not cumulated), and the exemplars by bucket."""
 
     labels: Labels
@@ -93,8 +90,7 @@ class HistogramPoint:
     exemplars: Mapping[int, Exemplar]
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(NamedTuple):
     """One metric with its points, at least one."""
 
     metric: Metric
@@ -147,9 +143,8 @@ class Registry:
         """Every metric that has a value now, in the order of the catalogue. What it gives does not change later."""
         observed: dict[str, list[NumberPoint]] = {}
         for source in self._sources:
-            for sample in source():
-                labels = self._with_constants(CATALOGUE[sample.name], sample.labels)
-                observed.setdefault(sample.name, []).append(NumberPoint(labels, sample.value))
+            for name, labels, value in source():
+                observed.setdefault(name, []).append(NumberPoint(labels, value))
         for name, metric in CATALOGUE.items():
             if metric.kind == "histogram":
                 histograms = tuple(
