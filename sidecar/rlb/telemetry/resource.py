@@ -1,4 +1,4 @@
-"""Who this sidecar is, to whom its telemetry goes: the OpenTelemetry resource, the same at every start of one sidecar."""
+"""Who this sidecar is to those who get its telemetry: the OpenTelemetry resource, the same at every start."""
 
 from __future__ import annotations
 

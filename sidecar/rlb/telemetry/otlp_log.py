@@ -1,0 +1,34 @@
+"""How exports go: each is counted, and the log is told when that changes, not each time."""
+
+from __future__ import annotations
+
+import logging
+
+from rlb.telemetry.otlp_settings import Signal
+from rlb.telemetry.registry import Registry
+
+_log = logging.getLogger("rlb.telemetry")
+
+
+class ExportLog:
+    """Counts the exports of one signal. May be used from the thread that exports, if from no other."""
+
+    def __init__(self, signal: Signal, registry: Registry) -> None:
+        self._signal = signal
+        self._ok = registry.counter("rlb.otlp.exports", signal=signal, outcome="ok")
+        self._failed = registry.counter("rlb.otlp.exports", signal=signal, outcome="failed")
+        self._is_failing = False
+
+    def ok(self) -> None:
+        """An export was taken."""
+        self._ok.value += 1
+        if self._is_failing:
+            self._is_failing = False
+            _log.info("otlp.export_works_again", extra={"signal": self._signal})
+
+    def failed(self, reason: str) -> None:
+        """An export was not taken."""
+        self._failed.value += 1
+        if not self._is_failing:
+            self._is_failing = True
+            _log.warning("otlp.export_fails", extra={"signal": self._signal, "reason": reason})
