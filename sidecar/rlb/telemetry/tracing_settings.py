@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+
+from rlb.telemetry.otlp_settings import Protocol, otlp_protocol
 
 DEFAULT_RATIO = 0.01
 """Share of generations without a traced caller that get spans, unless `OTEL_TRACES_SAMPLER` says otherwise."""
@@ -28,8 +29,6 @@ SAMPLERS = (
     "parentbased_always_off",
     "parentbased_traceidratio",
 )
-
-Protocol = Literal["grpc", "http/protobuf"]
 
 _log = logging.getLogger("rlb.tracing")
 
@@ -57,14 +56,14 @@ def tracing_settings(environ: Mapping[str, str]) -> TracingSettings | None:
     It is asked for by `OTEL_TRACES_EXPORTER=otlp` or, without that variable, by an OTLP endpoint; a sampler that never
     samples is as good as none. A value that cannot be used is logged, and its default taken, as OpenTelemetry wants it.
     """
-    if _word(environ, "OTEL_SDK_DISABLED") == "true" or not _is_asked_for(environ):
+    protocol = otlp_protocol(environ, "traces")
+    if protocol is None:
         return None
-    protocol = _protocol(environ)
     sampler = _word(environ, "OTEL_TRACES_SAMPLER")
     if sampler and sampler not in SAMPLERS:
         _ignore(environ, "OTEL_TRACES_SAMPLER", f"one of {', '.join(SAMPLERS)}")
         sampler = ""
-    if protocol is None or sampler == "always_off":
+    if sampler == "always_off":
         return None
     queue = _count(environ, "OTEL_BSP_MAX_QUEUE_SIZE", DEFAULT_QUEUE)
     return TracingSettings(
@@ -76,32 +75,6 @@ def tracing_settings(environ: Mapping[str, str]) -> TracingSettings | None:
         batch=min(queue, _count(environ, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", DEFAULT_BATCH)),
         delay_ms=_count(environ, "OTEL_BSP_SCHEDULE_DELAY", DEFAULT_DELAY_MS),
     )
-
-
-def _is_asked_for(environ: Mapping[str, str]) -> bool:
-    if exporters := _word(environ, "OTEL_TRACES_EXPORTER"):
-        names = {name.strip() for name in exporters.split(",")}
-        if names - {"otlp", "none"}:
-            _ignore(environ, "OTEL_TRACES_EXPORTER", "otlp or none")
-        return "otlp" in names
-    endpoints = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-    return any(_word(environ, name) for name in endpoints)
-
-
-def _protocol(environ: Mapping[str, str]) -> Protocol | None:
-    for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
-        match _word(environ, name):
-            case "":
-                continue
-            case "grpc":
-                return "grpc"
-            case "http/protobuf":
-                return "http/protobuf"
-            case _:
-                # To speak the wrong protocol would only fill the log of whoever listens.
-                _ignore(environ, name, "grpc or http/protobuf; there will be no traces")
-                return None
-    return "grpc"
 
 
 def _ratio(environ: Mapping[str, str], default: float) -> float:
