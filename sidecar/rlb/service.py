@@ -27,6 +27,7 @@ from rlb.bridge.group_reader import GroupRules
 from rlb.bridge.groups import Groups
 from rlb.bridge.index import StreamIndex
 from rlb.bridge.inspection import Inspector
+from rlb.bridge.observer import NoObserver, Observer
 from rlb.bridge.reader import SharedReader
 from rlb.bridge.streams import Streams
 from rlb.bridge.tail import Tails
@@ -43,8 +44,9 @@ CREDENTIALS = ("username", "password", "password_file")
 NO_REDIS = "RLB_REDIS__URL is not set: expected the URL of a Redis, or start with --embedded for one of its own"
 
 
-def build_core(settings: Settings, topology: Standalone) -> Core:
+def build_core(settings: Settings, topology: Standalone, observer: Observer | None = None) -> Core:
     """The use cases, on connections that may still be down. Call it in a running loop."""
+    observer = observer if observer is not None else NoObserver()
     keys = Keys(settings.stream.prefix)
     limits = Limits(settings.stream.max_length, settings.stream.retention_ms)
     tail = settings.tail
@@ -63,14 +65,18 @@ def build_core(settings: Settings, topology: Standalone) -> Core:
     )
     dead_letters = DeadLetters(topology, keys, settings.groups.dead_letter_max_length)
     rules = GroupRules(
-        settings.groups.max_deliveries, settings.groups.claim_idle_ms, settings.stream.retention_ms, dead_letters
+        settings.groups.max_deliveries,
+        settings.groups.claim_idle_ms,
+        settings.stream.retention_ms,
+        dead_letters,
+        observer=observer,
     )
     groups = Groups(topology, reader, rules)
     index = StreamIndex(topology, keys)
     return Core(
         keys=keys,
         topology=topology,
-        appender=Appender(topology, keys, limits, bounds, reader.feed),
+        appender=Appender(topology, keys, limits, bounds, reader.feed, observer),
         durability=DurabilityProbe(topology, keys),
         reader=reader,
         tails=Tails(topology, reader, keys, tail.queue_bytes),
@@ -78,6 +84,7 @@ def build_core(settings: Settings, topology: Standalone) -> Core:
         dead_letters=dead_letters,
         index=index,
         streams=Streams(topology, keys, index, Inspector(topology, keys, limits), groups),
+        observer=observer,
     )
 
 

@@ -16,6 +16,7 @@ from rlb.bridge.durability import DurabilityProbe
 from rlb.bridge.ticket import Ticket
 from rlb.domain.draft import Draft, Durability
 from rlb.domain.entry_id import EntryId
+from rlb.domain.stream_key import stream_key
 from rlb.errors import BY_CODE, ApiError, FencedError
 from tests.support.fuzz import examples
 
@@ -25,7 +26,7 @@ refs = st.none() | st.integers() | st.text(max_size=128) | st.characters(categor
 
 def ticket(message_id: str = "m-1", durability: Durability = "written") -> Ticket:
     draft = Draft(message_id, b"{", b"}", None, True, durability, None)
-    return Ticket(draft, None, 0.0, lambda _: None)
+    return Ticket(stream_key("llm:stream", "s", "m"), draft, None, 0.0, lambda _: None, lambda _: None)
 
 
 def settled(message_id: str = "m-1", seq: int = 7, *, duplicate: bool = False, **more: Any) -> Ticket:

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from rlb.bridge.core import Core
 from rlb.bridge.delivery import Delivery, Reading
+from rlb.bridge.observer import Observer
 from rlb.bridge.subscribe import Subscription, SubscriptionRequest
 from rlb.bridge.tail import Tail, TailEvent
 from rlb.bridge.ticket import Producer, Ticket
@@ -190,9 +191,9 @@ class Receiver:
 class RunningCore:
     """A core and its connections, with the few steps that most tests take."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, observer: Observer | None = None) -> None:
         self.topology = Standalone(settings.redis, settings.append.deadline_ms / 1000)
-        self.core = build_core(settings, self.topology)
+        self.core = build_core(settings, self.topology, observer)
         self._followers: list[Follower | Receiver] = []
         self._is_closed = False
         self.topology.start()

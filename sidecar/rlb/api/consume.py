@@ -63,6 +63,7 @@ class ConsumerRoutes:
             # Nobody has seen them: they are the next thing that this consumer gets.
             groups.reader(reading).give_back(deliveries)
             raise
+        groups.handed_over(reading, deliveries)
 
     async def acknowledge(self, request: Request) -> None:
         """`POST /v1/messages/ack`."""
@@ -121,7 +122,12 @@ class ConsumerRoutes:
             await request.begin((NDJSON,))
             try:
                 await self._pass_on(
-                    request, subscription.batches(), _delivery_line, b'{"ping":true}\n', subscription.give_back
+                    request,
+                    subscription.batches(),
+                    _delivery_line,
+                    b'{"ping":true}\n',
+                    sent=subscription.handed_over,
+                    unsent=subscription.give_back,
                 )
             except ApiError as error:
                 await request.send(_error_line(error), self._bounds.stall_s)
@@ -155,14 +161,20 @@ class ConsumerRoutes:
         batches: AsyncGenerator[list[ItemT], None],
         encode: Callable[[ItemT], bytes],
         ping: bytes,
+        *,
+        sent: Callable[[list[ItemT]], None] = lambda _: None,
         unsent: Callable[[list[ItemT]], None] | None = None,
     ) -> None:
-        """Send batches until they end, the peer goes, or the sidecar drains; `unsent` gets what was not sent.
+        """Send batches until they end, the peer goes, or the sidecar drains.
+
+        `sent` gets what was sent, piece by piece, and `unsent` what was not.
 
         Raises:
             DisconnectedError: the peer has gone, or has not read for `stall_s`.
             DrainingError: the sidecar is stopping.
         """
+        observer = self._core.observer
+        observer.joined("consumer")
         gone = asyncio.ensure_future(request.disconnected())
         draining = asyncio.ensure_future(self._draining.wait())
         upcoming: asyncio.Task[list[ItemT] | None] | None = None
@@ -186,7 +198,8 @@ class ConsumerRoutes:
                         await request.send(piece, self._bounds.stall_s)
                         if gone.done():  # sending ends without a word when the peer goes while it waits
                             raise DisconnectedError
-                        held = held[count:]
+                        handed, held = held[:count], held[count:]
+                        sent(handed)
                 elif draining.done():
                     raise DrainingError("the sidecar is shutting down")
                 else:
@@ -200,6 +213,7 @@ class ConsumerRoutes:
                 held += upcoming.result() or []
             if unsent is not None and held:
                 unsent(held)
+            observer.parted("consumer")
             await batches.aclose()
 
 

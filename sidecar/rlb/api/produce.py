@@ -113,14 +113,21 @@ class ProducerRoutes:
     async def _single(self, request: Request, parse: Callable[[bytes], Line]) -> None:
         if request.media_type not in (JSON_TYPE, ""):
             raise UnsupportedMediaTypeError(f"expected {JSON_TYPE} or {NDJSON_TYPE}")
-        body = await request.body(self._bounds.max_message_bytes, self._bounds.timeout_s)
+        try:
+            body = await request.body(self._bounds.max_message_bytes, self._bounds.timeout_s)
+        except TooLargeError as error:
+            raise self._refused(error) from None
         try:
             line = parse(body)
         except ValidationError as error:
-            raise refusal(error) from None
+            raise self._refused(refusal(error)) from None
         ticket = await self._core.appender.append(line.session_id, line.model_id, line.draft)
         reached = await self._core.durability.reached(ticket)
         await request.respond(201, f"{{{ack_members(ticket, reached)}}}\n".encode())
+
+    def _refused(self, error: ApiError) -> ApiError:
+        self._core.observer.refused(error)
+        return error
 
     async def _events(self, request: Request) -> None:
         session_id, model_id = request.required("sessionId"), request.required("modelId")
@@ -143,6 +150,7 @@ class ProducerRoutes:
         self, request: Request, splitter: Splitter, parse: Parse, at_end: Callable[[], Line | None] = lambda: None
     ) -> None:
         producer = Producer(fences=not request.flag("shared"))
+        observer = self._core.observer
         acks = AckStream(self._core.durability)
         await request.begin((NDJSON,))
         pump = asyncio.create_task(acks.pump(lambda body: request.send(body, self._bounds.stall_s)))
@@ -150,6 +158,7 @@ class ProducerRoutes:
         reading = asyncio.create_task(self._read(request, splitter, intake))
         draining = asyncio.create_task(self._draining.wait())
         tasks = (reading, pump, draining)
+        observer.joined("producer")
         try:
             # Whichever ends first: the body, the peer's patience to read its acks, or the sidecar's life.
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -165,6 +174,7 @@ class ProducerRoutes:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            observer.parted("producer")
             self._core.appender.release(producer)
 
     async def _read(self, request: Request, splitter: Splitter, intake: _Intake) -> None:
@@ -193,6 +203,7 @@ class _Intake:
 
     def refuse(self, error: ApiError, ref: str | int | None = None) -> None:
         """Answer a line with an error; the lines behind it go on."""
+        self._core.observer.refused(error)
         self._acks.slot(ref).fill(error_line(ref, error))
 
     async def take_all(self, bodies: Iterable[bytes | TooLong]) -> None:

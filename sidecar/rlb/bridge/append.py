@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from rlb.bridge.claim import Limits
+from rlb.bridge.observer import Observer
+from rlb.bridge.outgoing import Outgoing
 from rlb.bridge.ticket import Producer, Ticket
 from rlb.bridge.writer import Appended, StreamWriter, WriterRules
 from rlb.domain.draft import Draft
 from rlb.domain.keys import Keys
 from rlb.domain.stream_key import parse_stream_key, stream_key
-from rlb.errors import DrainingError, OverloadedError
+from rlb.errors import ApiError, DrainingError, InvalidMessageError, OverloadedError
 from rlb.redis_io.topology import Topology
 
 MAX_WRITERS = 65_536
@@ -44,13 +47,24 @@ class Appender:
     """Takes messages for any stream and answers each once: with its entry, or with why there is none."""
 
     def __init__(
-        self, topology: Topology, keys: Keys, limits: Limits, bounds: AppendBounds, appended: Appended
+        self,
+        topology: Topology,
+        keys: Keys,
+        limits: Limits,
+        bounds: AppendBounds,
+        appended: Appended,
+        observer: Observer,
     ) -> None:
         self.bounds = bounds
         self.buffered_bytes = 0
+        """Memory of the messages that have no answer yet."""
+        self.waiting = 0
+        """The messages that have no answer yet."""
         self._topology = topology
         self._keys = keys
-        self._rules = WriterRules(keys, limits, bounds.window, bounds.renew_s, appended, self._settled)
+        self._observer = observer
+        outgoing = Outgoing(self._observer, bounds.deadline_s)
+        self._rules = WriterRules(keys, limits, bounds.window, bounds.renew_s, appended, self._observer, outgoing)
         self._writers: dict[tuple[str, str], StreamWriter] = {}
         self._watched: set[int] = set()
         self._room = asyncio.Event()
@@ -107,15 +121,19 @@ class Appender:
             DrainingError: the sidecar is stopping.
         """
         if self._draining and not is_last:
-            raise DrainingError("the sidecar is shutting down")
+            raise self._refused(DrainingError("the sidecar is shutting down"))
         writer = self._writers.get((session_id, model_id)) or self._writer(session_id, model_id)
         bounds = self.bounds
         if self.buffered_bytes >= bounds.buffer_bytes or writer.queued_bytes >= bounds.stream_buffer_bytes:
             raise OverloadedError("too many bytes wait to be written")
-        ticket = Ticket(draft, producer, self._loop.time() + bounds.deadline_s, on_done)
+        # Of finer grain than the loop's time, and on the same clock.
+        now_s = time.monotonic()
+        ticket = Ticket(writer.stream, draft, producer, now_s + bounds.deadline_s, self._settled, on_done)
         self.buffered_bytes += ticket.size
+        self.waiting += 1
         self._idle.clear()
-        writer.offer(ticket, opens=opens)
+        writer.offer(ticket, now_s, opens=opens)
+        self._observer.accepted(ticket, now_s)
         return ticket
 
     async def append(self, session_id: str, model_id: str, draft: Draft) -> Ticket:
@@ -153,10 +171,11 @@ class Appender:
                     self._room.clear()
                     await self._room.wait()
         except TimeoutError:
-            raise refused from None
+            raise self._refused(refused) from None
 
     def release(self, producer: Producer) -> None:
         """Forget a producer whose connection has ended; what it sent is still written."""
+        self._observer.left(producer)
         for key in producer.open:
             stream = parse_stream_key(self._keys.prefix, key)
             if stream is not None and (writer := self._writers.get((stream.session_id, stream.model_id))) is not None:
@@ -167,7 +186,10 @@ class Appender:
             self._forget_idle(self._loop.time(), FORGET_EARLY_S)
         if len(self._writers) >= self.bounds.max_writers:
             raise OverloadedError(f"{self.bounds.max_writers} streams are being written")
-        stream = stream_key(self._keys.prefix, session_id, model_id)
+        try:
+            stream = stream_key(self._keys.prefix, session_id, model_id)
+        except InvalidMessageError as error:
+            raise self._refused(error) from None
         link = self._topology.link_for(stream.key)
         if id(link) not in self._watched:
             self._watched.add(id(link))
@@ -181,12 +203,21 @@ class Appender:
             if writer.waiting:
                 writer.pump()
 
+    def _refused(self, error: ApiError) -> ApiError:
+        self._observer.refused(error)
+        return error
+
     def _settled(self, ticket: Ticket) -> None:
+        self.waiting -= 1
         self.buffered_bytes -= ticket.size
         if self.buffered_bytes == 0:
             self._idle.set()
         if not self._room.is_set():
             self._room.set()
+        if ticket.error is None:
+            self._observer.landed(ticket)
+        else:
+            self._observer.failed(ticket)
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()

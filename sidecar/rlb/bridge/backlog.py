@@ -10,7 +10,8 @@ from rlb.bridge.ticket import Producer, Ticket
 from rlb.domain.entry_id import EntryId
 from rlb.errors import ApiError, FencedError
 
-Settled = Callable[[Ticket], None]
+Lost = Callable[[Producer, str, ApiError], None]
+"""Is told of a generation that was open and has failed: its producer, the stream's key, and why."""
 
 
 class Backlog:
@@ -19,7 +20,7 @@ class Backlog:
     A message that is on its way to Redis is out of the queue, and comes back to its head if it did not land.
     """
 
-    def __init__(self, key: str, window: int, settled: Settled) -> None:
+    def __init__(self, key: str, window: int, lost: Lost) -> None:
         self.queued_bytes = 0
         """Memory of all that has no answer, on its way or not."""
         self.owner: Producer | None = None
@@ -29,7 +30,7 @@ class Backlog:
         """Ids of messages that were refused although they may have landed: they are no other writer's."""
         self._abandoned: ApiError | None = None
         self._key = key
-        self._settled = settled
+        self._tell_lost = lost
         self._recent = RecentMessages(window)
         self._named: dict[str, Ticket] = {}
 
@@ -56,11 +57,10 @@ class Backlog:
             ticket.opens = True
             producer.begin(key)
             if self.owner is not None and self.owner is not producer:
-                self.owner.lose(key, self.fenced_error())
+                self._lose(self.owner, self.fenced_error())
             if producer.fences:
                 self.owner = producer
         elif (error := producer.lost.get(key)) is not None:
-            self._settled(ticket)
             ticket.fail(error)
             return False
         if ticket.draft.complete is not None:
@@ -71,11 +71,11 @@ class Backlog:
     def _is_repeated(self, ticket: Ticket) -> bool:
         message_id = ticket.draft.message_id
         if (entry_id := self._recent.find(message_id)) is not None:
-            self._settled(ticket)
             ticket.succeed(entry_id, duplicate=True)
             return True
         if (first := self._named.get(message_id)) is not None:
             # It waits for the first one's answer, and holds its memory until then.
+            ticket.duplicate = True
             self.queued_bytes += ticket.size
             first.followers.append(ticket)
             return True
@@ -145,7 +145,7 @@ class Backlog:
             elif ticket.is_exclusive and ticket.producer not in reopened:
                 fenced.append(ticket)
         if self.owner is not None and self.owner not in reopened:
-            self.owner.lose(self._key, error)
+            self._lose(self.owner, error)
             self.owner = None
         for ticket in fenced:
             if ticket.error is None:
@@ -188,7 +188,7 @@ class Backlog:
         producer = ticket.producer
         if producer is None:
             return
-        producer.lose(self._key, error)
+        self._lose(producer, error)
         self.release(producer)
         for later in list(self.queue):
             if later.producer is producer:
@@ -203,7 +203,9 @@ class Backlog:
         self.queued_bytes -= ticket.size
         if ticket.draft.named:
             self._named.pop(ticket.draft.message_id, None)
-        self._settled(ticket)
         for follower in ticket.followers:
             self.queued_bytes -= follower.size
-            self._settled(follower)
+
+    def _lose(self, producer: Producer, error: ApiError) -> None:
+        if producer.lose(self._key, error):
+            self._tell_lost(producer, self._key, error)

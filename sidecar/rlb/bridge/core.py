@@ -9,6 +9,7 @@ from rlb.bridge.dead_letters import DeadLetters
 from rlb.bridge.durability import DurabilityProbe
 from rlb.bridge.groups import Groups
 from rlb.bridge.index import StreamIndex
+from rlb.bridge.observer import Observer
 from rlb.bridge.reader import SharedReader
 from rlb.bridge.streams import Streams
 from rlb.bridge.subscribe import Subscription, SubscriptionRequest
@@ -32,6 +33,7 @@ class Core:
     dead_letters: DeadLetters
     index: StreamIndex
     streams: Streams
+    observer: Observer
 
     def stream(self, session_id: str, model_id: str) -> StreamKey:
         """The stream of a session and a model; InvalidMessageError if either id breaks its rule."""

@@ -15,6 +15,8 @@ class Delivery:
     stream: StreamKey
     entry: Entry
     count: int
+    claimed: bool = False
+    """Taken over from a consumer that did not acknowledge it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,8 @@ class DurabilityProbe:
         wanted = ticket.draft.durability
         if wanted == "written" or ticket.error is not None:
             return "written"
-        link = self._topology.side_link(ticket.key)
-        return wanted if await asyncio.shield(self._covering(link, ticket.key, wanted)) else "written"
+        link = self._topology.side_link(ticket.stream.key)
+        return wanted if await asyncio.shield(self._covering(link, ticket.stream.key, wanted)) else "written"
 
     def _covering(self, link: Link, key: str, wanted: Stronger) -> asyncio.Task[bool]:
         """A wait that begins from now on: one under way may have begun before this message was written."""

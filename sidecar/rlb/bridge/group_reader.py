@@ -8,6 +8,7 @@ the next read first asks for the consumer's own pending entries behind the last 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,12 +16,13 @@ from typing import Any
 
 from rlb.bridge.dead_letters import DeadLetters
 from rlb.bridge.delivery import Delivery, Reading
+from rlb.bridge.observer import NoObserver, Observer, Operation
 from rlb.bridge.page_size import PageSize
 from rlb.domain.entry_id import ZERO, EntryId
 from rlb.errors import ApiError
 from rlb.redis_io import xinfo
 from rlb.redis_io.link import Link
-from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error
+from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error, failure_name
 
 READ_BYTES = 4 * 1024 * 1024
 """About the most bytes of entries that one fetch gives, whatever number is asked for."""
@@ -29,6 +31,9 @@ MAX_PAGE = 1000
 
 SWEEP_COUNT = 100
 """Idle pending entries looked at in one sweep."""
+
+TIMED: dict[bytes, Operation] = {b"XREADGROUP": "XREADGROUP", b"XCLAIM": "XCLAIM", b"XACK": "XACK"}
+"""The calls whose round trip is told."""
 
 
 @dataclass(slots=True)
@@ -42,6 +47,7 @@ class GroupRules:
     dead_letters: DeadLetters
     reasons: dict[tuple[str, str, EntryId], str] = field(default_factory=dict)
     """Why entries were last refused, for the dead letters; at most `MAX_REASONS`."""
+    observer: Observer = field(default_factory=NoObserver)
 
     @property
     def sweep_s(self) -> float:
@@ -136,17 +142,22 @@ class GroupReader:
                 self.has_more = self.sweep_in_s == 0
                 return
 
-    async def _call(self, *args: bytes | str | int) -> Any:
-        reply = (await self._link.batch_raw([args]))[0]
+    async def _call(self, name: bytes, *args: bytes | str | int) -> Any:
+        await self._link.ready()
+        since_s = time.monotonic()
+        reply = (await self._link.batch_raw([(name, *args)]))[0]
+        if (operation := TIMED.get(name)) is not None:
+            error = failure_name(reply) if isinstance(reply, ReplyError | ConnectionLostError) else None
+            self._rules.observer.round_trip(operation, time.monotonic() - since_s, error)
         if isinstance(reply, ReplyError | ConnectionLostError):
             raise api_error(reply, f"read {self.reading.stream.key} as group {self.reading.group}") from None
         return reply
 
     async def _new(self, count: int) -> list[Delivery]:
         stream, group, consumer = self.reading.stream, self.reading.group, self.reading.consumer
-        read = (b"XREADGROUP", b"GROUP", group, consumer, b"COUNT", count, b"STREAMS", stream.key, b">")
+        read = (b"GROUP", group, consumer, b"COUNT", count, b"STREAMS", stream.key, b">")
         replay_from, self._replay_from = self._replay_from, self.high
-        reply = await self._call(*read)
+        reply = await self._call(b"XREADGROUP", *read)
         self._replay_from = replay_from
         found = [entry for _, entries in xinfo.streams(reply) for entry in entries]
         if found:
@@ -158,8 +169,8 @@ class GroupReader:
         stream, group, consumer = self.reading.stream, self.reading.group, self.reading.consumer
         after = self._replay_from or ZERO
         asked = min(count, self._page.count)
-        read = (b"XREADGROUP", b"GROUP", group, consumer, b"COUNT", asked, b"STREAMS", stream.key, after.wire)
-        reply = await self._call(*read)
+        read = (b"GROUP", group, consumer, b"COUNT", asked, b"STREAMS", stream.key, after.wire)
+        reply = await self._call(b"XREADGROUP", *read)
         rows = reply[0][1] if reply else []
         entries = xinfo.entries(rows)
         await self._forget_deleted(xinfo.deleted_ids(rows))
@@ -198,7 +209,7 @@ class GroupReader:
         self._replay_from = replay_from
         # Redis 6.2 returns deleted entries without fields and leaves them pending; later versions drop both.
         await self._forget_deleted(xinfo.deleted_ids(rows))
-        return [Delivery(stream, entry, claim[entry.id]) for entry in xinfo.entries(rows)]
+        return [Delivery(stream, entry, claim[entry.id], claimed=True) for entry in xinfo.entries(rows)]
 
     async def _forget_deleted(self, ids: list[EntryId]) -> None:
         if ids:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 from rlb.bridge.delivery import Delivery, Reading
@@ -14,7 +15,7 @@ from rlb.domain.stream_key import StreamKey
 from rlb.errors import StreamGoneError, StreamNotFoundError, UnsupportedByServerError
 from rlb.redis_io import xinfo
 from rlb.redis_io.heads import last_generated_id
-from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error, is_no_key
+from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error, failure_name, is_no_key
 from rlb.redis_io.scripts import CREATE_GROUP
 from rlb.redis_io.topology import Topology
 
@@ -159,17 +160,28 @@ class Groups:
             if not waiting:
                 self._waiting.pop((reading.stream.key, reading.group), None)
 
+    def handed_over(self, reading: Reading, deliveries: Sequence[Delivery]) -> None:
+        """An app has been sent these deliveries: from here on they count as delivered."""
+        if deliveries:
+            self.rules.observer.delivered(reading, deliveries)
+
     async def acknowledge(self, stream: StreamKey, group: str, ids: Sequence[EntryId]) -> int:
         """Settle deliveries; gives how many were pending."""
         link = self._topology.link_for(stream.key)
         wire = [entry_id.wire for entry_id in ids]
-        try:
-            count: int = await link.call(b"XACK", stream.key, group, *wire, what=f"ack on {stream.key}")
-        except ReplyError as error:
-            raise api_error(error, f"ack on {stream.key}") from None
+        await link.ready()
+        since_s = time.monotonic()
+        reply = (await link.batch_raw([(b"XACK", stream.key, group, *wire)]))[0]
+        failure = reply if isinstance(reply, ReplyError | ConnectionLostError) else None
+        error = failure_name(failure) if failure is not None else None
+        self.rules.observer.round_trip("XACK", time.monotonic() - since_s, error)
+        if failure is not None:
+            raise api_error(failure, f"ack on {stream.key}")
+        count: int = reply
         for entry_id in ids:
             self.rules.reasons.pop((stream.key, group, entry_id), None)
         self._tell_settled(stream.key, group, ids)
+        self.rules.observer.settled(stream.key, group, ids, count)
         return count
 
     async def refuse(self, stream: StreamKey, group: str, ids: Sequence[EntryId], reason: str) -> int:

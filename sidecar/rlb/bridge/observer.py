@@ -8,17 +8,20 @@ from typing import Literal, Protocol
 from rlb.bridge.delivery import Delivery, Reading
 from rlb.bridge.ticket import Producer, Ticket
 from rlb.domain.entry_id import EntryId
-from rlb.domain.stream_key import StreamKey
 from rlb.errors import ApiError
 
 Operation = Literal["XADD", "XREADGROUP", "XCLAIM", "XACK"]
+Role = Literal["producer", "consumer"]
 
 
 class Observer(Protocol):
-    """Is told of messages and deliveries. Times are loop times in seconds."""
+    """Is told of messages and deliveries. Times are those of time.monotonic, which is the event loop's clock."""
 
-    def accepted(self, stream: StreamKey, ticket: Ticket, now_s: float) -> None:
-        """A message was taken from an app and will be answered."""
+    def accepted(self, ticket: Ticket, now_s: float) -> None:
+        """A message was taken from an app.
+
+        One that was answered at once (it came before, or its generation has failed) has its answer already.
+        """
 
     def refused(self, error: ApiError) -> None:
         """A message was refused before it was taken."""
@@ -26,38 +29,50 @@ class Observer(Protocol):
     def flushed(self, messages: int, waited_s: float) -> None:
         """So many messages left in one write; the oldest of them had waited so long since it was taken."""
 
-    def landed(self, stream: StreamKey, ticket: Ticket, previous: EntryId, entry_id: EntryId) -> None:
-        """A message stands in its stream."""
+    def landed(self, ticket: Ticket) -> None:
+        """A message stands in its stream, as `ticket.entry_id`; with `ticket.duplicate`, it was there before."""
 
-    def failed(self, stream: StreamKey, ticket: Ticket, error: ApiError) -> None:
-        """A message that was taken could not be written; its app was told."""
+    def failed(self, ticket: Ticket) -> None:
+        """A message that was taken could not be written; its app is told why (`ticket.error`)."""
 
     def retried(self, reason: str) -> None:
-        """A message is to be sent again; `reason` is an error's prefix or class."""
+        """A message is to be sent again; `reason` is a short name of what failed."""
+
+    def lost(self, producer: Producer, key: str, error: ApiError) -> None:
+        """A generation that was open on the stream `key` has failed: overtaken, or a message was not written."""
 
     def left(self, producer: Producer) -> None:
         """A producing connection has ended; `producer.open` are the streams whose generation it leaves open."""
 
     def round_trip(self, operation: Operation, seconds: float, error: str | None) -> None:
-        """Redis has answered; the time that a read may block is not counted."""
+        """Redis has answered, or failed to; no call that is told here blocks in Redis."""
 
     def delivered(self, reading: Reading, deliveries: Sequence[Delivery]) -> None:
         """Deliveries were handed to an app."""
 
-    def settled(self, key: str, group: str, ids: Iterable[EntryId]) -> None:
-        """Deliveries were acknowledged."""
+    def settled(self, key: str, group: str, ids: Iterable[EntryId], acknowledged: int) -> None:
+        """An app has acknowledged deliveries; so many of them were pending."""
+
+    def joined(self, role: Role) -> None:
+        """A connection has begun to produce or to consume."""
+
+    def parted(self, role: Role) -> None:
+        """It does so no more."""
 
 
 class NoObserver:
     """Nobody listens."""
 
-    def accepted(self, stream: StreamKey, ticket: Ticket, now_s: float) -> None: ...
+    def accepted(self, ticket: Ticket, now_s: float) -> None: ...
     def refused(self, error: ApiError) -> None: ...
     def flushed(self, messages: int, waited_s: float) -> None: ...
-    def landed(self, stream: StreamKey, ticket: Ticket, previous: EntryId, entry_id: EntryId) -> None: ...
-    def failed(self, stream: StreamKey, ticket: Ticket, error: ApiError) -> None: ...
+    def landed(self, ticket: Ticket) -> None: ...
+    def failed(self, ticket: Ticket) -> None: ...
     def retried(self, reason: str) -> None: ...
+    def lost(self, producer: Producer, key: str, error: ApiError) -> None: ...
     def left(self, producer: Producer) -> None: ...
     def round_trip(self, operation: Operation, seconds: float, error: str | None) -> None: ...
     def delivered(self, reading: Reading, deliveries: Sequence[Delivery]) -> None: ...
-    def settled(self, key: str, group: str, ids: Iterable[EntryId]) -> None: ...
+    def settled(self, key: str, group: str, ids: Iterable[EntryId], acknowledged: int) -> None: ...
+    def joined(self, role: Role) -> None: ...
+    def parted(self, role: Role) -> None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
@@ -112,6 +113,13 @@ class Subscription:
             self._in_flight.pop((delivery.stream.key, delivery.entry.id), None)
             reading = Reading(delivery.stream, self.request.group, self.request.consumer)
             self._groups.reader(reading).give_back((delivery,))
+
+    def handed_over(self, deliveries: Sequence[Delivery]) -> None:
+        """The app has been sent these deliveries, as `batches` gave them: those of a stream follow one another."""
+        group, consumer = self.request.group, self.request.consumer
+        for _, together in itertools.groupby(deliveries, key=lambda delivery: delivery.stream.key):
+            some = list(together)
+            self._groups.handed_over(Reading(some[0].stream, group, consumer), some)
 
     async def batches(self) -> AsyncGenerator[list[Delivery], None]:
         """Deliveries, as many as there are together and as `max_in_flight` allows; never ends by itself."""

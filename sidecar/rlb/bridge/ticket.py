@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from rlb.domain.draft import Draft
 from rlb.domain.entry_id import EntryId
+from rlb.domain.stream_key import StreamKey
 from rlb.errors import ApiError
 
 OVERHEAD_BYTES = 512
@@ -45,13 +46,15 @@ class Producer:
         """Close a generation as completed."""
         self.open.discard(key)
 
-    def lose(self, key: str, error: ApiError) -> None:
-        """Close a generation as failed; what is still sent to it is answered with `error`."""
-        if key in self.open:
-            self.open.discard(key)
-            self.lost[key] = error
-            if len(self.lost) > MAX_LOST:
-                del self.lost[next(iter(self.lost))]
+    def lose(self, key: str, error: ApiError) -> bool:
+        """Close a generation as failed; what is still sent to it is answered with `error`. False if none is open."""
+        if key not in self.open:
+            return False
+        self.open.discard(key)
+        self.lost[key] = error
+        if len(self.lost) > MAX_LOST:
+            del self.lost[next(iter(self.lost))]
+        return True
 
 
 class Ticket:
@@ -64,32 +67,47 @@ class Ticket:
         "entry_id",
         "error",
         "followers",
-        "key",
         "on_done",
         "opens",
         "producer",
         "sent_as",
+        "settled",
         "size",
+        "stream",
+        "timed_s",
+        "trouble",
         "unsure",
     )
 
     def __init__(
-        self, draft: Draft, producer: Producer | None, deadline_s: float, on_done: Callable[[Ticket], None]
+        self,
+        stream: StreamKey,
+        draft: Draft,
+        producer: Producer | None,
+        deadline_s: float,
+        settled: Callable[[Ticket], None],
+        on_done: Callable[[Ticket], None],
     ) -> None:
+        self.stream = stream
         self.draft = draft
         self.producer = producer
         """None for a message on its own, which keeps no order with others and claims again by itself."""
         self.deadline_s = deadline_s
         """Loop time after which the message is refused if it has not been sent."""
+        self.settled = settled
+        """Is told of the answer before `on_done` is: for the books of whoever made the ticket."""
         self.on_done = on_done
         self.opens = False
         """Begins a generation: takes the stream over from whoever has it."""
-        self.key = ""
-        """Key of the stream, from the writer that takes the message."""
         self.size = draft.size + OVERHEAD_BYTES
         self.entry_id: EntryId | None = None
         self.error: ApiError | None = None
         self.duplicate = False
+        """A message with its id came before."""
+        self.timed_s = 0.0
+        """When it was sent (time.monotonic), on the one of a write whose round trip is timed."""
+        self.trouble: str | None = None
+        """Why it has to be sent again: a short name of what failed."""
         self.sent_as: EntryId | None = None
         """The id under which it was last sent behind a claim; a claim itself finds its id in Redis."""
         self.unsure = False
@@ -106,6 +124,7 @@ class Ticket:
         """Answer with the entry."""
         self.entry_id = entry_id
         self.duplicate = duplicate
+        self.settled(self)
         self.on_done(self)
         for follower in self.followers:
             follower.succeed(entry_id, duplicate=True)
@@ -113,6 +132,7 @@ class Ticket:
     def fail(self, error: ApiError) -> None:
         """Answer with a refusal."""
         self.error = error
+        self.settled(self)
         self.on_done(self)
         for follower in self.followers:
             follower.fail(error)

@@ -26,8 +26,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from rlb.bridge.backlog import Backlog, Settled
+from rlb.bridge.backlog import Backlog
 from rlb.bridge.claim import ClaimReply, Limits, claim_arguments, further_fields, parse_claim_reply
+from rlb.bridge.observer import Observer
+from rlb.bridge.outgoing import Outgoing
 from rlb.bridge.ticket import Producer, Ticket
 from rlb.domain.entry_id import ZERO, EntryId
 from rlb.domain.keys import Keys
@@ -42,6 +44,7 @@ from rlb.redis_io.replies import (
     Failure,
     ReplyError,
     api_error,
+    failure_name,
     is_overtaken,
     is_refused_for_now,
 )
@@ -72,8 +75,8 @@ class WriterRules:
     renew_s: float
     """Age at which a claim is renewed, so that ids stay close to the time."""
     appended: Appended
-    settled: Settled
-    """Is told of each ticket that has its answer."""
+    observer: Observer
+    outgoing: Outgoing
 
 
 class _State(enum.Enum):
@@ -89,11 +92,12 @@ class StreamWriter:
     def __init__(self, stream: StreamKey, link: Link, rules: WriterRules) -> None:
         self.stream = stream
         self.last_used_s = 0.0
-        self._backlog = Backlog(stream.key, rules.window, rules.settled)
+        self._backlog = Backlog(stream.key, rules.window, rules.observer.lost)
         self._key = stream.wire
         self._config_key = rules.keys.config(stream.key)
         self._link = link
         self._rules = rules
+        self._outgoing = rules.outgoing
         self._loop = asyncio.get_running_loop()
         self._state = _State.IDLE
         self._claiming: Ticket | None = None
@@ -127,10 +131,9 @@ class StreamWriter:
         """Whether a producer has a generation open here."""
         return self._backlog.owner is not None
 
-    def offer(self, ticket: Ticket, *, opens: bool) -> None:
+    def offer(self, ticket: Ticket, now_s: float, *, opens: bool) -> None:
         """Take a message; its ticket is answered at once if it is refused or was written before."""
-        self.last_used_s = self._loop.time()
-        ticket.key = self.stream.key
+        self.last_used_s = now_s
         if self._backlog.admit(ticket, opens=opens):
             self.pump()
 
@@ -181,6 +184,7 @@ class StreamWriter:
         else:
             command = encode(*self._xadd, b"%d-%d" % entry_id, b"data", data, *further_fields(draft))
         self._link.send(command, self._on_added)
+        self._outgoing.sent(ticket)
         self._next = ticket.sent_as = entry_id
         self._backlog.queue.popleft()
         self._sent.append((ticket, entry_id))
@@ -202,6 +206,7 @@ class StreamWriter:
                 limits=self._rules.limits,
             )
         )
+        self._outgoing.sent(head)
         self._claiming = self._backlog.queue.popleft()
         self._state = _State.CLAIMING
 
@@ -231,6 +236,8 @@ class StreamWriter:
 
     def _on_added(self, reply: Any) -> None:
         ticket, entry_id = self._sent.popleft()
+        if ticket.timed_s:
+            self._outgoing.answered(ticket, reply)
         if isinstance(reply, bytes):
             if self._back:
                 self._give_up_overtaken()
@@ -247,6 +254,8 @@ class StreamWriter:
     def _on_claimed(self, reply: Any) -> None:
         ticket, self._claiming = self._claiming, None
         assert ticket is not None
+        if ticket.timed_s:
+            self._outgoing.answered(ticket, reply)
         self._state = _State.IDLE
         if isinstance(reply, ReplyError | ConnectionLostError):
             ticket.unsure = ticket.unsure or isinstance(reply, ConnectionLostError)
@@ -357,6 +366,7 @@ class StreamWriter:
         for ticket, reply in reversed(back):
             if isinstance(reply, ConnectionLostError) or is_overtaken(reply) or is_refused_for_now(reply):
                 self._trouble = reply
+                ticket.trouble = failure_name(reply)
                 self._backlog.put_back(ticket)
                 paused = paused or is_refused_for_now(reply)
             else:

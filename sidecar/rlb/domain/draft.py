@@ -122,6 +122,14 @@ class Draft:
     """The app chose the message id, so it may come again and must be recognised."""
     durability: Durability
     traceparent: str | None
+    tokens: int = 1
+    """0 for a message that only ends its generation."""
+    is_output: bool = True
+    """Part of what a model generates, and not what somebody said to it."""
+    requested_at: int | None = None
+    """When the app received the request, by its own word: Unix ms."""
+    told_sequence: int | None = None
+    """`metadata.sequence` as the app counts, which does not go into the stream."""
 
     @property
     def size(self) -> int:
@@ -147,8 +155,9 @@ def draft_from_token(request: TokenRequest, now_ms: int) -> Draft:
     """The draft of a produced token; `now_ms` is its timestamp unless the app gave one."""
     metadata = request.metadata
     complete = request.complete
-    timestamp, model, more = now_ms, request.model_id, ""
+    timestamp, model, more, sequence = now_ms, request.model_id, "", None
     if metadata is not None:
+        sequence = metadata.sequence
         if complete is None and metadata.is_complete:
             complete = "stop"
         timestamp, model, more = _told(metadata, now_ms, model)
@@ -159,7 +168,19 @@ def draft_from_token(request: TokenRequest, now_ms: int) -> Draft:
     ending = _ENDING if complete is None else _ending(complete)
     head = f'{{"id":{_quoted(message_id)},{where}{token},"metadata":{{"timestamp":{timestamp},"sequence":'
     tail = f'{ending[0]}{_quoted(model)}{more}}},"payload":{{"content":{token},"role":"{request.role}"{ending[1]}'
-    return Draft(message_id, head.encode(), tail.encode(), complete, named, request.durability, request.traceparent)
+    return Draft(
+        message_id,
+        head.encode(),
+        tail.encode(),
+        complete,
+        named,
+        request.durability,
+        request.traceparent,
+        0 if complete is not None and not request.token else 1,
+        request.role == "assistant",
+        request.requested_at,
+        sequence,
+    )
 
 
 def draft_from_message(request: MessageRequest, now_ms: int) -> Draft:
@@ -176,7 +197,19 @@ def draft_from_message(request: MessageRequest, now_ms: int) -> Draft:
     token, content = _quoted(request.token), _quoted(payload.content)
     head = f'{{"id":{_quoted(request.id)},{where}{token},"metadata":{{"timestamp":{timestamp},"sequence":'
     tail = f'{flag}{_quoted(model)}{more}}},"payload":{{"content":{content},"role":"{payload.role}"{end}'
-    return Draft(request.id, head.encode(), tail.encode(), complete, True, request.durability, None)
+    return Draft(
+        request.id,
+        head.encode(),
+        tail.encode(),
+        complete,
+        True,
+        request.durability,
+        None,
+        0 if complete is not None and not request.token else 1,
+        payload.role == "assistant",
+        None,
+        metadata.sequence,
+    )
 
 
 def draft_completion(request: CompleteRequest, now_ms: int) -> Draft:

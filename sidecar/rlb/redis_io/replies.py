@@ -40,6 +40,13 @@ _READ_ONLY = frozenset(("READONLY", "MISCONF", "NOREPLICAS"))
 _DENIED = frozenset(("NOPERM", "NOAUTH", "WRONGPASS"))
 
 
+def failure_name(failure: Failure) -> str:
+    """A short name of the kind of failure, without anything that came from an app: `OOM`, `connection_lost`."""
+    if isinstance(failure, ConnectionLostError):
+        return "connection_lost"
+    return "overtaken" if is_overtaken(failure) else failure.prefix
+
+
 def is_refused_for_now(error: Exception) -> bool:
     """Whether the command was not applied and the same command may be, once Redis has recovered."""
     return isinstance(error, ReplyError) and error.prefix in _REFUSED_FOR_NOW
