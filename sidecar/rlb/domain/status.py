@@ -38,6 +38,8 @@ FLOOR_LEFT = 3 / 4
 CLEARLY_LESS = 0.9
 """Part of the lag of half a window ago at which a group no longer lags, though it is still above the floor."""
 
+NOT_LONG_ENOUGH = "not watched for long enough"
+
 _SEVERITY: dict[GroupStatus, int] = {
     "ok": 0,
     "unknown": 1,
@@ -147,7 +149,7 @@ class StatusTracker:
         else:
             self._confirm(sample.at_s, verdict, reason)
         if self.status == "unknown" and self._reason is None:
-            return "unknown", "not watched for long enough"
+            return "unknown", NOT_LONG_ENOUGH
         return self.status, self._reason
 
     def _change(self, status: GroupStatus, reason: str | None) -> None:
@@ -221,6 +223,9 @@ class StatusTracker:
             self._rewound_s = None
         if self._is_lagging(lag, sample):
             return "lagging", f"{_entries(lag)} undelivered, and not falling{_oldest(sample.lag_s)}"
+        if self._waiting_s == self._since_s and (sample.lag_s or 0.0) >= rules.stalled_s:
+            # It has long waited, and the group was not seen to read: not enough for a verdict either way.
+            return "unknown", NOT_LONG_ENOUGH
         return "ok", None
 
     def _is_lagging(self, lag: int, sample: GroupSample) -> bool:
