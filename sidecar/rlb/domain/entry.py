@@ -22,6 +22,8 @@ class Entry:
     is_numbered: bool
     """Whether the id's second half is the message's `metadata.sequence`, as rlb writes it: then ids show gaps."""
     traceparent: str | None = None
+    timestamp_ms: int | None = None
+    """`metadata.timestamp`, by the clock of whoever wrote it; None where it is not there, or was not looked for."""
 
     @property
     def json(self) -> bytes:
@@ -42,13 +44,18 @@ def entry_from_fields(entry_id: EntryId, fields: Mapping[bytes, bytes]) -> Entry
         return Entry(entry_id, None, False, False, trace)
     # JSON allows line ends between its tokens only, so blanks may stand in for them; lines frame our messages.
     line = data.replace(b"\r", b" ").replace(b"\n", b" ") if b"\n" in data or b"\r" in data else data
-    return Entry(entry_id, line, complete_of(message), _sequence_of(message) == entry_id.seq, trace)
-
-
-def _sequence_of(message: Any) -> int | None:
     metadata = message.get("metadata") if isinstance(message, dict) else None
-    sequence = metadata.get("sequence") if isinstance(metadata, dict) else None
-    return sequence if isinstance(sequence, int) and sequence > 0 else None
+    if not isinstance(metadata, dict):
+        return Entry(entry_id, line, False, False, trace)
+    sequence, timestamp = metadata.get("sequence"), metadata.get("timestamp")
+    return Entry(
+        entry_id,
+        line,
+        complete_of(message),
+        isinstance(sequence, int) and sequence == entry_id.seq > 0,
+        trace,
+        timestamp if isinstance(timestamp, int) else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
