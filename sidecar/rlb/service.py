@@ -8,7 +8,7 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -33,6 +33,7 @@ from rlb.bridge.streams import Streams
 from rlb.bridge.tail import Tails
 from rlb.domain.keys import Keys
 from rlb.errors import SettingsError, StartError
+from rlb.monitor.monitor import Monitor, PollObserver
 from rlb.redis_io.embedded import EmbeddedServer
 from rlb.redis_io.topology import Standalone
 from rlb.settings import Settings
@@ -44,7 +45,9 @@ CREDENTIALS = ("username", "password", "password_file")
 NO_REDIS = "RLB_REDIS__URL is not set: expected the URL of a Redis, or start with --embedded for one of its own"
 
 
-def build_core(settings: Settings, topology: Standalone, observer: Observer | None = None) -> Core:
+def build_core(
+    settings: Settings, topology: Standalone, inspector: Inspector, observer: Observer | None = None
+) -> Core:
     """The use cases, on connections that may still be down. Call it in a running loop."""
     observer = observer if observer is not None else NoObserver()
     keys = Keys(settings.stream.prefix)
@@ -83,9 +86,20 @@ def build_core(settings: Settings, topology: Standalone, observer: Observer | No
         groups=groups,
         dead_letters=dead_letters,
         index=index,
-        streams=Streams(topology, keys, index, Inspector(topology, keys, limits), groups),
+        streams=Streams(topology, keys, index, inspector, groups),
         observer=observer,
     )
+
+
+def build_monitor(
+    settings: Settings,
+    topology: Standalone,
+    own: Callable[[], Iterable[str]] = tuple,
+    observer: PollObserver | None = None,
+) -> Monitor:
+    """The monitor, not yet connected; `own` gives the keys that this sidecar uses."""
+    limits = Limits(settings.stream.max_length, settings.stream.retention_ms)
+    return Monitor(topology, Keys(settings.stream.prefix), limits, settings, own=own, observer=observer)
 
 
 class Service:
@@ -128,11 +142,21 @@ class Service:
         if redis.url is None:
             raise SettingsError(NO_REDIS)
         topology = Standalone(redis, settings.append.deadline_ms / 1000)
-        core = build_core(settings, topology)
+
+        def own() -> Iterable[str]:
+            return core.keys_in_use()
+
+        monitor = build_monitor(settings, topology, own)
+        core = build_core(settings, topology, monitor)
         self.health.watch("redis", lambda: _redis_condition(topology))
         topology.start()
         core.appender.start()
-        for closing in (topology.close, core.reader.close, core.index.close, core.appender.close):
+        if settings.monitor.scope == "off":
+            monitor.connect()
+        else:
+            monitor.start()
+            self.health.watch("monitor", lambda: _monitor_condition(monitor))
+        for closing in (topology.close, monitor.close, core.reader.close, core.index.close, core.appender.close):
             parts.push_async_callback(closing)
         await parts.enter_async_context(self._serving(core))
         _log.info("service.started", extra={"socket": str(settings.socket.path), "embedded": self._embedded})
@@ -178,6 +202,14 @@ class Service:
 def _redis_condition(topology: Standalone) -> Condition:
     link = topology.main
     return Condition("up") if link.is_up else Condition("down", link.reason)
+
+
+def _monitor_condition(monitor: Monitor) -> Condition:
+    if monitor.last_success_s is None:
+        return Condition("starting", monitor.trouble)
+    if monitor.trouble is not None:
+        return Condition("down", monitor.trouble)
+    return Condition("up", f"{monitor.waiting} streams wait for the next poll" if monitor.waiting else None)
 
 
 def _socket_condition(bound: BoundSocket) -> Condition:

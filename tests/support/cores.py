@@ -20,7 +20,7 @@ from rlb.domain.draft import Draft, Durability, TokenRequest, draft_from_token
 from rlb.domain.entry import Entry
 from rlb.domain.stream_key import StreamKey
 from rlb.redis_io.topology import Standalone
-from rlb.service import build_core
+from rlb.service import build_core, build_monitor
 from rlb.settings import Settings
 
 S, M = "s-1", "meta-llama/Llama-3.1-8B:free"
@@ -193,10 +193,12 @@ class RunningCore:
 
     def __init__(self, settings: Settings, observer: Observer | None = None) -> None:
         self.topology = Standalone(settings.redis, settings.append.deadline_ms / 1000)
-        self.core = build_core(settings, self.topology, observer)
+        self.monitor = build_monitor(settings, self.topology, lambda: self.core.keys_in_use())
+        self.core = build_core(settings, self.topology, self.monitor, observer)
         self._followers: list[Follower | Receiver] = []
         self._is_closed = False
         self.topology.start()
+        self.monitor.connect()
         self.core.appender.start()
 
     async def ready(self) -> RunningCore:
@@ -266,6 +268,7 @@ class RunningCore:
         await self.core.appender.close()
         await self.core.index.close()
         await self.core.reader.close()
+        await self.monitor.close()
         await self.topology.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rlb.bridge.claim import Limits
@@ -74,6 +74,11 @@ class Appender:
         self._ticker: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
+    @property
+    def waiting(self) -> int:
+        """Messages without an answer. Looks through all writers: for a collection of metrics, not for each token."""
+        return sum(writer.waiting for writer in self._writers.values())
+
     def start(self) -> None:
         """Begin to check deadlines."""
         self._ticker = asyncio.create_task(self._tick(), name="append deadlines")
@@ -86,7 +91,7 @@ class Appender:
                 await self._idle.wait()
         except TimeoutError:
             pass
-        unwritten = sum(writer.waiting for writer in self._writers.values())
+        unwritten = self.waiting
         for writer in self._writers.values():
             writer.abandon()
         return unwritten
@@ -99,6 +104,10 @@ class Appender:
             await asyncio.gather(self._ticker, return_exceptions=True)
         for writer in self._writers.values():
             writer.close()
+
+    def keys(self) -> Iterable[str]:
+        """Keys of the streams that are written, or were a moment ago."""
+        return (writer.stream.key for writer in self._writers.values())
 
     def submit(
         self,

@@ -39,6 +39,10 @@ class Core:
         """The stream of a session and a model; InvalidMessageError if either id breaks its rule."""
         return stream_key(self.keys.prefix, session_id, model_id)
 
+    def keys_in_use(self) -> set[str]:
+        """Keys of the streams that apps write or read through this sidecar now."""
+        return {*self.appender.keys(), *self.groups.keys(), *self.reader.keys()}
+
     def subscribe(self, request: SubscriptionRequest) -> Subscription:
         """A subscription; close it."""
         return Subscription(request, self.topology, self.groups, self.reader, self.index)

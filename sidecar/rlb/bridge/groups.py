@@ -122,6 +122,10 @@ class Groups:
         self._readers[reading] = reader
         return reader
 
+    def keys(self) -> Iterable[str]:
+        """Keys of the streams that consumers have read here."""
+        return (reading.stream.key for reading in self._readers)
+
     async def read(self, reading: Reading, count: int, block_s: float) -> list[Delivery]:
         """Up to `count` deliveries; with none there, waits for the first at most `block_s`.
 

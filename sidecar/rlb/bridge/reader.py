@@ -8,6 +8,7 @@ so the two sources never leave a hole between them: what does not join is left t
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from rlb.bridge.shard import Channel, Listener, Shard
 from rlb.bridge.ticket import Ticket
@@ -42,6 +43,10 @@ class SharedReader:
     def reads(self) -> int:
         """Blocking reads sent to Redis."""
         return sum(shard.reads for shard in self._shards)
+
+    def keys(self) -> Iterable[str]:
+        """Keys of the streams that somebody follows."""
+        return self._shard_of.keys()
 
     async def close(self) -> None:
         """Stop reading; listeners hear no more."""

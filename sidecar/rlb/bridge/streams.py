@@ -76,7 +76,7 @@ class Streams:
             StreamGoneError: it has expired or been deleted.
             StreamNotFoundError: it has never existed.
         """
-        found = await self._inspector.inspect_one(stream.key)
+        found = await self._inspector.look_at(stream.key)
         if found is None:
             raise await self.missing(stream)
         return found
@@ -98,10 +98,10 @@ class Streams:
             infos: list[StreamInfo] = []
             while chosen and len(infos) <= limit:
                 wanted = limit + 1 - len(infos)
-                infos += await self._inspector.inspect(chosen[:wanted])
+                infos += await self._inspector.look(chosen[:wanted])
                 chosen = chosen[wanted:]
         else:
-            infos = await self._inspector.inspect(chosen)
+            infos = await self._inspector.look(chosen)
             infos.sort(key=lambda info: (-_LARGEST_FIRST[sort](info), info.key))
             infos = infos[_offset(cursor) :]
         page, more = infos[:limit], len(infos) > limit

@@ -42,6 +42,8 @@ class ConsumerFacts:
     pending: int
     idle_ms: int
     inactive_ms: int | None
+    never_read: bool = False
+    """The server says that it has never succeeded; False where the server does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +54,23 @@ class PendingEntry:
     consumer: str
     idle_ms: int
     deliveries: int
+
+
+def is_another_stream(before: StreamFacts, now: StreamFacts) -> bool:
+    """Whether the key holds a stream that was made anew since: what counts upwards went back, or grew too little."""
+    if now.last_generated_id < before.last_generated_id:
+        return True
+    if now.entries_added is None or before.entries_added is None:
+        return False
+    return now.entries_added - before.entries_added < max(0, now.length - before.length)
+
+
+def was_set_by_hand(before: StreamFacts | None, now: StreamFacts) -> bool:
+    """Whether XSETID has set the counters, so that they count no longer."""
+    deleted = now.max_deleted_id
+    if deleted is not None and now.last_id is not None and deleted <= now.last_id < now.last_generated_id:
+        # Only the deletion of the newest entry leaves the last id behind, and that would show.
+        return True
+    if before is None or deleted is None or deleted != before.max_deleted_id or now.last_id is None:
+        return False
+    return now.last_id == before.last_id and now.entries_added != before.entries_added

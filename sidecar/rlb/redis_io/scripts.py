@@ -200,3 +200,19 @@ redis.call('DEL', KEYS[2])
 return redis.call('DEL', KEYS[1])
 """
 )
+
+
+COUNT_ENTRIES = Script(
+    """
+-- Count the entries of a stretch of a stream, without sending them. In pages, so that little is held at a time.
+-- KEYS  1 stream    ARGV  1 from  2 to  3 the most to count
+local from, most, count = ARGV[1], tonumber(ARGV[3]), 0
+while count < most do
+  local page = redis.call('XRANGE', KEYS[1], from, ARGV[2], 'COUNT', math.min(100, most - count))
+  count = count + #page
+  if #page < 100 then break end
+  from = '(' .. page[#page][1]
+end
+return count
+"""
+)

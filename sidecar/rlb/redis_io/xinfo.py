@@ -34,6 +34,22 @@ def stream_facts(reply: Flat) -> StreamFacts:
     )
 
 
+def payload_bytes(reply: Flat) -> int:
+    """The size of the larger of the first and the last entry of an XINFO STREAM reply, in bytes of their values."""
+    fields = fields_of(reply)
+    return max(_size(fields.get(b"first-entry")), _size(fields.get(b"last-entry")))
+
+
+def _size(entry: Flat | None) -> int:
+    return sum(map(len, entry[1])) if entry and entry[1] else 0
+
+
+def is_last_complete(reply: Flat) -> bool | None:
+    """Whether the last entry of an XINFO STREAM reply ends a generation; None without one."""
+    last = fields_of(reply).get(b"last-entry")
+    return entry_from_fields(parse_entry_id(last[0]), fields_of(last[1])).complete if last else None
+
+
 def _entry_id(entry: Flat | None) -> EntryId | None:
     return parse_entry_id(entry[0]) if entry else None
 
@@ -65,6 +81,7 @@ def consumer_facts(reply: list[Flat]) -> list[ConsumerFacts]:
                 idle_ms=fields[b"idle"],
                 # -1 stands for "has never succeeded".
                 inactive_ms=inactive if inactive is not None and inactive >= 0 else None,
+                never_read=inactive is not None and inactive < 0,
             )
         )
     return consumers

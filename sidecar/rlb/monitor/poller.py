@@ -1,0 +1,229 @@
+"""Polling: what Redis says of many streams, in two rounds of pipelined commands a slice.
+
+The first round asks for the stream, its groups and its expiry; groups first, so that what is added in between makes a
+lag larger, never negative. The second asks what the first one raises: consumers, pending entries, the first
+undelivered entry, and a count where the lag needs one.
+
+XINFO STREAM answers with the first and the last entry, which are payload: they are dropped here, and because they may
+be large, polls have a connection of their own, and slices are bounded in bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlb.domain.entry_id import EntryId
+from rlb.domain.lag import COUNT_CAP, NO_LAG, ToCount, lag_of
+from rlb.domain.server_version import ServerVersion, parse_server_version
+from rlb.domain.stream_facts import GroupFacts, StreamFacts
+from rlb.monitor.reading import GroupReading, Reading
+from rlb.monitor.state import StreamState
+from rlb.redis_io import xinfo
+from rlb.redis_io.command import Arg
+from rlb.redis_io.link import Link
+from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error, is_no_key
+from rlb.redis_io.scripts import COUNT_ENTRIES
+
+SLICE_STREAMS = 64
+"""Streams asked for together."""
+
+SLICE_BYTES = 1024 * 1024
+"""Payload that the answers of a slice may hold, by what the streams' entries were last time."""
+
+COUNT_BYTES = 4 * 1024 * 1024
+"""Payload that one count may pass over; a stream of large entries is counted less far."""
+
+PENDING_LOOK = 32
+"""Pending entries of a group that are looked at, lowest ids first, for deliveries and idle times."""
+
+COUNTS_A_POLL = 500
+"""Counts in one poll of all streams, each a millisecond of Redis's time at most; beyond, lags are `bounded`."""
+
+Command = tuple[Arg, ...]
+Take = Callable[[Any], None]
+
+
+class Gone:
+    """There is no stream at the key."""
+
+
+@dataclass(slots=True)
+class Failed:
+    """Redis refused to answer for this stream; `kind` is the error's prefix."""
+
+    kind: str
+
+
+Outcome = Reading | Gone | Failed
+
+
+@dataclass(slots=True)
+class Budget:
+    """What one poll of all streams may still spend on counting, and what it has sent."""
+
+    counts: int = COUNTS_A_POLL
+    commands: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+
+    def note_error(self, kind: str) -> None:
+        self.errors[kind] = self.errors.get(kind, 0) + 1
+
+
+def slices(states: Iterable[StreamState]) -> Iterator[list[StreamState]]:
+    """The streams in slices that are small enough to hold nobody up."""
+    piece: list[StreamState] = []
+    size = 0
+    for state in states:
+        if piece and (len(piece) >= SLICE_STREAMS or size >= SLICE_BYTES):
+            yield piece
+            piece, size = [], 0
+        piece.append(state)
+        size += 2 * state.payload_bytes
+    if piece:
+        yield piece
+
+
+class Poller:
+    """Reads slices of streams over one link."""
+
+    def __init__(self, link: Link) -> None:
+        self.version: ServerVersion | None = None
+        """The server's, from `identify`."""
+        self._link = link
+        self._may_run_scripts = True
+
+    async def identify(self) -> None:
+        """Ask which server it is; its numbers mean different things by version.
+
+        Raises:
+            ApiError: Redis did not answer.
+        """
+        reply = (await self._link.batch_raw([(b"INFO", b"server")]))[0]
+        if isinstance(reply, ConnectionLostError):
+            raise api_error(reply, "INFO")
+        self._may_run_scripts = True
+        # Where the user may not ask, the server is trusted in nothing.
+        self.version = None
+        if isinstance(reply, bytes):
+            self.version = parse_server_version(reply.decode("utf-8", "replace"))
+
+    async def now_ms(self) -> int:
+        """The time at Redis.
+
+        Raises:
+            ApiError: Redis did not answer.
+        """
+        reply = (await self._link.batch_raw([(b"TIME",)]))[0]
+        if isinstance(reply, ReplyError | ConnectionLostError):
+            raise api_error(reply, "TIME")
+        return int(reply[0]) * 1000 + int(reply[1]) // 1000
+
+    async def read(self, states: Sequence[StreamState], budget: Budget) -> list[Outcome]:
+        """What Redis says of each stream now.
+
+        Raises:
+            ApiError: Redis did not answer.
+        """
+        commands: list[Command] = [(b"TIME",)]
+        for state in states:
+            key = state.key
+            commands += ((b"XINFO", b"GROUPS", key), (b"XINFO", b"STREAM", key), (b"PTTL", key))
+        budget.commands += len(commands)
+        replies = await self._ask(commands)
+        time = replies[0]
+        if isinstance(time, ReplyError):
+            budget.note_error(time.prefix)
+            raise api_error(time, "TIME")
+        at_ms = int(time[0]) * 1000 + int(time[1]) // 1000
+        outcomes: list[Outcome] = []
+        questions: list[tuple[Command, Take]] = []
+        for number, state in enumerate(states):
+            outcome = self._first_round(state, replies[3 * number + 1 : 3 * number + 4], at_ms, budget)
+            outcomes.append(outcome)
+            if isinstance(outcome, Reading):
+                questions += self._further(state, outcome, budget)
+        if questions:
+            budget.commands += len(questions)
+            answers = await self._ask([command for command, _ in questions])
+            for (_, take), answer in zip(questions, answers, strict=True):
+                if isinstance(answer, ReplyError):
+                    self._note_refusal(answer, budget)
+                else:
+                    take(answer)
+        return outcomes
+
+    def _note_refusal(self, error: ReplyError, budget: Budget) -> None:
+        """A part of the answer that there is none of: it stays unknown. Most of these are groups that have gone."""
+        if error.prefix == "NOGROUP" or is_no_key(error):
+            return
+        budget.note_error(error.prefix)
+        if error.prefix == "NOPERM" and "eval" in str(error).lower():
+            # Counted by XRANGE then, which costs the payload.
+            self._may_run_scripts = False
+
+    async def _ask(self, commands: Sequence[Command]) -> list[Any]:
+        replies = await self._link.batch_raw(commands)
+        if isinstance(replies[-1], ConnectionLostError):
+            raise api_error(replies[-1], "poll")
+        return replies
+
+    def _first_round(self, state: StreamState, replies: Sequence[Any], at_ms: int, budget: Budget) -> Outcome:
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                if is_no_key(reply):
+                    return Gone()
+                budget.note_error(reply.prefix)
+                return Failed(reply.prefix)
+        groups, stream, ttl_ms = replies
+        facts = xinfo.stream_facts(stream)
+        complete = state.complete
+        if state.facts is None or facts.last_id != state.facts.last_id:
+            complete = xinfo.is_last_complete(stream)
+        state.meet(facts)
+        found = [self._group(state, facts, group) for group in xinfo.group_facts(groups)]
+        return Reading(at_ms, facts, ttl_ms if ttl_ms >= 0 else None, found, xinfo.payload_bytes(stream), complete)
+
+    def _group(self, state: StreamState, facts: StreamFacts, group: GroupFacts) -> GroupReading:
+        before = state.group(group.name)
+        cursor = group.last_delivered_id
+        trust = self.version.lag_trust if self.version is not None and not state.is_set_by_hand else "never"
+        seen_right = before is not None and before.server_was_right
+        lag = lag_of(
+            facts,
+            group,
+            None if state.is_set_by_hand else state.positions,
+            trusts_server=trust == "always" or (trust == "if_seen_right" and seen_right),
+        )
+        oldest_id = None
+        if facts.first_id is not None and cursor < facts.first_id:
+            oldest_id = facts.first_id
+        elif before is not None and before.facts.last_delivered_id == cursor and state.is_intact_above(cursor, facts):
+            oldest_id = before.oldest_id
+        return GroupReading(group, lag, oldest_id)
+
+    def _further(self, state: StreamState, reading: Reading, budget: Budget) -> Iterator[tuple[Command, Take]]:
+        """What the first round leaves open, and who takes the answer."""
+        key = state.key
+        for group in reading.groups:
+            facts = group.facts
+            if facts.consumers:
+                yield (b"XINFO", b"CONSUMERS", key, facts.name), group.take_consumers
+            if facts.pending:
+                yield (b"XPENDING", key, facts.name, b"-", b"+", PENDING_LOOK), group.take_pending
+            lag = group.lag
+            if isinstance(lag, ToCount):
+                if budget.counts:
+                    budget.counts -= 1
+                    cap = max(1, min(COUNT_CAP, COUNT_BYTES // max(1, reading.payload_bytes)))
+                    yield self._count(key, facts.last_delivered_id, lag.until, cap), group.count_taker(lag, cap)
+                else:
+                    group.lag = lag.uncounted()
+            if group.oldest_id is None and group.lag != NO_LAG:
+                yield (b"XRANGE", key, facts.last_delivered_id.after, b"+", b"COUNT", 1), group.take_oldest
+
+    def _count(self, key: str, after: EntryId, until: EntryId, cap: int) -> Command:
+        if self._may_run_scripts:
+            return (b"EVAL", COUNT_ENTRIES.text, 1, key, after.after, until.wire, cap)
+        return (b"XRANGE", key, after.after, until.wire, b"COUNT", cap)

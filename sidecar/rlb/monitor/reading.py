@@ -1,0 +1,76 @@
+"""A reading: what Redis said of one stream in one poll. No payload gets this far, only ids and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rlb.domain.entry_id import EntryId
+from rlb.domain.lag import Lag, ToCount
+from rlb.domain.stream_facts import ConsumerFacts, GroupFacts, PendingEntry, StreamFacts
+from rlb.redis_io import xinfo
+
+
+@dataclass(slots=True)
+class GroupReading:
+    """One group of the stream."""
+
+    facts: GroupFacts
+    lag: Lag | ToCount
+    oldest_id: EntryId | None
+    """The first undelivered entry, where there is one."""
+    consumers: tuple[ConsumerFacts, ...] = ()
+    pending: tuple[PendingEntry, ...] = ()
+    """The pending entries with the lowest ids, as many as are looked at."""
+
+    def take_consumers(self, reply: Any) -> None:
+        """Take an XINFO CONSUMERS reply."""
+        self.consumers = tuple(xinfo.consumer_facts(reply))
+
+    def take_pending(self, reply: Any) -> None:
+        """Take an XPENDING reply in its extended form."""
+        self.pending = tuple(xinfo.pending_entries(reply))
+
+    def take_oldest(self, reply: Any) -> None:
+        """Take an XRANGE reply of one entry."""
+        self.oldest_id = xinfo.first_id(reply)
+
+    def count_taker(self, lag: ToCount, cap: int) -> Callable[[Any], None]:
+        """Who takes the count that a lag needs, be it a number or the entries themselves."""
+
+        def take(reply: Any) -> None:
+            self.lag = lag.counted(reply if isinstance(reply, int) else len(reply), cap)
+
+        return take
+
+    @property
+    def known_lag(self) -> Lag:
+        """The lag as far as it is known."""
+        return self.lag.uncounted() if isinstance(self.lag, ToCount) else self.lag
+
+
+@dataclass(slots=True)
+class Reading:
+    """One stream. `at_ms` is Redis time; `ttl_ms` None is a key that does not expire."""
+
+    at_ms: int
+    facts: StreamFacts
+    ttl_ms: int | None
+    groups: list[GroupReading]
+    payload_bytes: int
+    """Size of the larger of its first and last entry: what an entry of it is about as large as."""
+    complete: bool | None
+    """Whether its last message ends a generation."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBounds:
+    """How the stream is kept short, as far as rlb does it; None is unknown, 0 without limit."""
+
+    max_length: int | None
+    retention_ms: int | None
+
+
+FOREIGN = StreamBounds(None, None)
+"""A stream that others write: its bounds are not known, only seen in what they do."""

@@ -1,0 +1,195 @@
+"""What is kept of a watched stream from poll to poll: as little as rates, losses and a status need.
+
+There may be 100,000 of these, so a stream at rest holds no history, and values that are equal are one object.
+"""
+
+from __future__ import annotations
+
+from sys import intern
+
+from rlb.domain.entry_id import EntryId
+from rlb.domain.lag import Lag
+from rlb.domain.losses import Footing
+from rlb.domain.positions import Positions
+from rlb.domain.rates import RateWindow
+from rlb.domain.retention import UNKNOWN, Headroom, RetentionWatch
+from rlb.domain.status import StatusTracker
+from rlb.domain.stream_facts import ConsumerFacts, GroupFacts, StreamFacts, is_another_stream, was_set_by_hand
+from rlb.domain.stream_info import GroupStatus
+from rlb.monitor.reading import FOREIGN, StreamBounds
+
+
+class GroupState:
+    """One group on one stream. Times in ms of Redis time."""
+
+    __slots__ = (
+        "consumers",
+        "facts",
+        "footing",
+        "headroom",
+        "is_seen_twice",
+        "lag",
+        "longest_idle_ms",
+        "lost",
+        "lost_since_mark",
+        "name",
+        "oldest_id",
+        "oldest_pending_id",
+        "poison",
+        "read",
+        "read_mark",
+        "reads",
+        "reason",
+        "server_was_right",
+        "status",
+        "tracker",
+    )
+
+    def __init__(self, name: str, facts: GroupFacts, lag: Lag) -> None:
+        self.name = intern(name)
+        self.facts = facts
+        self.lag = lag
+        self.oldest_id: EntryId | None = None
+        self.oldest_pending_id: EntryId | None = None
+        self.longest_idle_ms: int | None = None
+        self.poison = 0
+        self.consumers: tuple[ConsumerFacts, ...] = ()
+        self.footing: Footing | None = None
+        self.lost: int | None = None
+        """Entries lost unread, None where the server does not count entries."""
+        self.server_was_right = False
+        """Whether the server's lag was right when it was last compared with one that was certain."""
+        self.is_seen_twice = False
+        self.lost_since_mark = 0
+        self.read = 0
+        """Entries that the group was handed since it is watched."""
+        self.read_mark: tuple[int, int] | None = None
+        """Entries added and undelivered when both were last known."""
+        self.reads: RateWindow | None = None
+        """The rate of `read`; None while it does not move."""
+        self.tracker: StatusTracker | None = None
+        self.status: GroupStatus = "unknown"
+        self.reason: str | None = None
+        self.headroom: Headroom = UNKNOWN
+
+    @property
+    def read_rate(self) -> float | None:
+        """Entries a second that the group is handed; None before it is known."""
+        if self.reads is not None:
+            return self.reads.per_second()
+        return 0.0 if self.is_seen_twice and self.read_mark is not None else None
+
+    def advance(self, added: int, lag: Lag, cursor: EntryId, lost: int, *, is_first: bool) -> int:
+        """How many entries the group was handed since they were last counted: `added - undelivered` tells.
+
+        `entries-read` does not: it is NULL, reset or wrong on many servers.
+        """
+        self.is_seen_twice = not is_first
+        if lag.entries is None or lag.quality == "bounded":
+            self.lost_since_mark += lost
+            return 0
+        mark, self.read_mark = self.read_mark, (added, lag.entries)
+        lost, self.lost_since_mark = lost + self.lost_since_mark, 0
+        if mark is None:
+            read = added - lag.entries - lost if is_first else 0
+        elif cursor < self.facts.last_delivered_id:
+            # Set back: what comes again is counted from here.
+            read = 0
+        else:
+            read = (added - mark[0]) - (lag.entries - mark[1]) - lost
+        read = max(0, read)
+        self.read += read if not is_first else 0
+        return read
+
+
+class StreamState:
+    """One watched stream. `facts` is None until its first poll."""
+
+    __slots__ = (
+        "at_ms",
+        "bounds",
+        "bounds_at_ms",
+        "bytes",
+        "complete",
+        "due_s",
+        "error",
+        "facts",
+        "groups",
+        "is_seen_twice",
+        "is_set_by_hand",
+        "key",
+        "model",
+        "payload_bytes",
+        "positions",
+        "retention",
+        "ttl_ms",
+        "writes",
+    )
+
+    def __init__(self, key: str, model: str) -> None:
+        self.key = key
+        self.model = intern(model)
+        self.at_ms = 0
+        self.due_s = 0.0
+        """Loop time of the next poll."""
+        self.facts: StreamFacts | None = None
+        self.groups: tuple[GroupState, ...] = ()
+        self.positions = Positions()
+        self.writes: RateWindow | None = None
+        self.bounds: StreamBounds = FOREIGN
+        self.bounds_at_ms = 0
+        """When the bounds were looked up."""
+        self.is_seen_twice = False
+        self.retention: RetentionWatch | None = None
+        """What is seen of its bounds; None while no group has anything to lose."""
+        self.ttl_ms: int | None = None
+        self.bytes: int | None = None
+        self.complete: bool | None = None
+        self.payload_bytes = 0
+        self.is_set_by_hand = False
+        self.error: str | None = None
+        """Why the last poll failed, by the error's prefix: what is kept is not to be shown any more."""
+
+    @property
+    def write_rate(self) -> float | None:
+        """Entries a second that are added; None before it is known."""
+        if self.writes is not None:
+            return self.writes.per_second()
+        has_counter = self.facts is not None and self.facts.entries_added is not None and not self.is_set_by_hand
+        return 0.0 if self.is_seen_twice and has_counter else None
+
+    def group(self, name: str) -> GroupState | None:
+        """The group of that name."""
+        return next((group for group in self.groups if group.name == name), None)
+
+    def meet(self, facts: StreamFacts) -> None:
+        """Take note of where the stream stands, before anything else is concluded from it."""
+        before = self.facts
+        if before is not None and is_another_stream(before, facts):
+            self.forget()
+            before = None
+        if not self.is_set_by_hand and was_set_by_hand(before, facts):
+            self.is_set_by_hand = True
+        if self.is_set_by_hand or facts.entries_added is None:
+            self.positions.clear()
+        else:
+            self.positions.note(facts.last_generated_id, facts.entries_added)
+
+    def is_intact_above(self, cursor: EntryId, facts: StreamFacts) -> bool:
+        """Whether nothing beyond a group's cursor was removed since the last poll."""
+        before = self.facts
+        if before is None or facts.first_id is None or facts.max_deleted_id is None:
+            return False
+        return facts.first_id <= cursor and facts.max_deleted_id == before.max_deleted_id
+
+    def forget(self) -> None:
+        """Another stream has taken the key: nothing of this one holds for it."""
+        self.facts = None
+        self.groups = ()
+        self.positions = Positions()
+        self.writes = None
+        self.retention = None
+        self.is_seen_twice = False
+        self.bounds_at_ms = 0
+        self.is_set_by_hand = False
+        self.bytes = None
