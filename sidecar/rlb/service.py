@@ -37,6 +37,8 @@ from rlb.monitor.monitor import Monitor, PollObserver
 from rlb.redis_io.embedded import EmbeddedServer
 from rlb.redis_io.topology import Standalone
 from rlb.settings import Settings
+from rlb.telemetry.self_metrics import Parts, PollState, QueueState, self_metrics
+from rlb.telemetry.telemetry import Telemetry
 
 _log = logging.getLogger("rlb")
 
@@ -141,6 +143,7 @@ class Service:
             redis = redis.model_copy(update={"url": server.url, **dict.fromkeys(CREDENTIALS)})
         if redis.url is None:
             raise SettingsError(NO_REDIS)
+        telemetry = await parts.enter_async_context(Telemetry(settings))
         topology = Standalone(redis, settings.append.deadline_ms / 1000)
 
         def own() -> Iterable[str]:
@@ -158,11 +161,11 @@ class Service:
             self.health.watch("monitor", lambda: _monitor_condition(monitor))
         for closing in (topology.close, monitor.close, core.reader.close, core.index.close, core.appender.close):
             parts.push_async_callback(closing)
-        await parts.enter_async_context(self._serving(core))
+        await parts.enter_async_context(self._serving(core, telemetry))
         _log.info("service.started", extra={"socket": str(settings.socket.path), "embedded": self._embedded})
 
     @contextlib.asynccontextmanager
-    async def _serving(self, core: Core) -> AsyncIterator[None]:
+    async def _serving(self, core: Core, telemetry: Telemetry) -> AsyncIterator[None]:
         """Listen; on leaving, drain within `drain_s`: take nothing new, write what was taken, end the streams."""
         settings = self.settings.socket
         limits = ConnectionLimits.from_settings(settings)
@@ -173,12 +176,14 @@ class Service:
             BoundSocket(settings.path, mode=settings.mode, shared_folder=settings.folder == "shared") as bound,
             _probe_listener(self.settings) as probe_socket,
         ):
-            server = HttpServer(socket_app(core, self.health, bounds, self.draining), bound.socket, limits)
+            render = telemetry.exposition.render
+            server = HttpServer(socket_app(core, self.health, bounds, self.draining, render), bound.socket, limits)
+            telemetry.registry.observe_with(self_metrics(self.settings, _observed_parts(core, server)))
             await server.start()
             self.health.watch("socket", lambda: _socket_condition(bound))
             probes = None
             if probe_socket is not None:
-                probes = HttpServer(probe_app(self.health), probe_socket, limits)
+                probes = HttpServer(probe_app(self.health, render), probe_socket, limits)
                 await probes.start()
             try:
                 yield
@@ -197,6 +202,17 @@ class Service:
     def _say_draining(self) -> None:
         self.health.is_draining = True
         self.draining.set()
+
+
+def _observed_parts(core: Core, server: HttpServer) -> Parts:
+    """What the metrics about the sidecar itself are taken from."""
+    appender, topology = core.appender, core.topology
+    return Parts(
+        queue=lambda: QueueState(appender.waiting, appender.buffered_bytes),
+        roles=server.roles,
+        links=lambda: topology.links,
+        poll=PollState,
+    )
 
 
 def _redis_condition(topology: Standalone) -> Condition:

@@ -12,12 +12,13 @@ from rlb.api import models
 from rlb.api.consume import ConsumerRoutes
 from rlb.api.health import Health
 from rlb.api.manage import ManagementRoutes
+from rlb.api.metrics import Render
 from rlb.api.openapi import describe, page
 from rlb.api.problems import Send, send_problem
 from rlb.api.produce import ProducerRoutes
 from rlb.api.request import DisconnectedError, Receive, Request, Scope
 from rlb.api.routes import JSON_TYPE, BodyBounds, Route, Router
-from rlb.api.table import consumer_routes, health_routes, management_routes, producer_routes
+from rlb.api.table import consumer_routes, health_routes, management_routes, metrics_routes, producer_routes
 from rlb.bridge.core import Core
 from rlb.errors import ApiError, InternalError
 
@@ -58,13 +59,14 @@ def _place_of(error: Exception) -> dict[str, str]:
     return {"fault": type(error).__name__, "place": place}
 
 
-def socket_app(core: Core, health: Health, bounds: BodyBounds, draining: asyncio.Event) -> Application:
+def socket_app(core: Core, health: Health, bounds: BodyBounds, draining: asyncio.Event, render: Render) -> Application:
     """Everything that co-located apps can call."""
     routes = (
         *producer_routes(ProducerRoutes(core, bounds, draining)),
         *consumer_routes(ConsumerRoutes(core, bounds, draining)),
         *management_routes(ManagementRoutes(core, bounds)),
         *health_routes(health),
+        *metrics_routes(render),
     )
 
     @functools.cache
@@ -86,6 +88,6 @@ def socket_app(core: Core, health: Health, bounds: BodyBounds, draining: asyncio
     return Application((*routes, *descriptions))
 
 
-def probe_app(health: Health) -> Application:
-    """What kubelet may ask over TCP: no data, no operation."""
-    return Application(health_routes(health))
+def probe_app(health: Health, render: Render) -> Application:
+    """What kubelet and a scraper may ask over TCP: no data, no operation."""
+    return Application((*health_routes(health), *metrics_routes(render)))

@@ -124,6 +124,11 @@ class GuardedConnection(HttpToolsProtocol):
         poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
         return bool(poll.poll(0))
 
+    @property
+    def last_path(self) -> str | None:
+        """The path that was asked for last, or None before the first request."""
+        return self._latest.scope["path"] if self._latest is not None else None
+
     def _is_answered(self) -> bool:
         """Whether nothing is left to do for the requests that have come."""
         return self._latest is None or self._latest.response_complete

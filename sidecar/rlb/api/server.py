@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 
 from rlb.api.connection_gate import ConnectionGate, ConnectionLimits
 from rlb.api.http_protocol import GuardedHttpProtocol
+from rlb.api.roles import count_roles
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI application."""
@@ -67,6 +68,10 @@ class HttpServer:
     def total_requests(self) -> int:
         """Requests answered to the end."""
         return self._state.total_requests
+
+    def roles(self) -> dict[str, int]:
+        """Open connections by what they are for."""
+        return count_roles(self._connections())
 
     def stop_accepting(self) -> None:
         """Take no new connection; those that are open are served on. May be called again."""

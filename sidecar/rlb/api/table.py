@@ -6,6 +6,7 @@ from rlb.api import models
 from rlb.api.consume import MAX_IN_FLIGHT, ConsumerRoutes
 from rlb.api.health import Health
 from rlb.api.manage import MAX_PAGE, ManagementRoutes
+from rlb.api.metrics import MetricsRoute, Render
 from rlb.api.produce import ProducerRoutes
 from rlb.api.routes import JSON_TYPE, NDJSON_TYPE, SSE_TYPE, Param, Route
 from rlb.bridge.streams import SORTS
@@ -254,6 +255,20 @@ def health_routes(health: Health) -> tuple[Route, ...]:
             health.healthz,
             "Every component with its state.",
             gives=((200, JSON_TYPE, models.HealthReport), (503, JSON_TYPE, models.HealthReport)),
+            problems=(),
+        ),
+    )
+
+
+def metrics_routes(render: Render) -> tuple[Route, ...]:
+    """The call that scrapers make."""
+    return (
+        Route(
+            "GET",
+            "/metrics",
+            MetricsRoute(render).metrics,
+            "All metrics, in the Prometheus text format, or in OpenMetrics if asked for.",
+            gives=((200, "text/plain", None),),
             problems=(),
         ),
     )

@@ -30,6 +30,11 @@ class Topology(Protocol):
         """The link for commands that may take long on the server's side (WAIT), apart from the tokens."""
         ...
 
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The links that are open for as long as the sidecar runs."""
+        ...
+
 
 class Standalone:
     """One server: a link for commands, one for waits, and blocking ones on demand."""
@@ -39,6 +44,10 @@ class Standalone:
         self._call_timeout_s = call_timeout_s
         self.main = self._link("main")
         self.side = self._link("side")
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        return self.main, self.side
 
     def start(self) -> None:
         """Begin to connect, in the background."""

@@ -17,18 +17,19 @@ class ExportLog:
         self._signal = signal
         self._ok = registry.counter("rlb.otlp.exports", signal=signal, outcome="ok")
         self._failed = registry.counter("rlb.otlp.exports", signal=signal, outcome="failed")
-        self._is_failing = False
+        self.is_failing = False
+        """Whether the last export was not taken."""
 
     def ok(self) -> None:
         """An export was taken."""
         self._ok.value += 1
-        if self._is_failing:
-            self._is_failing = False
+        if self.is_failing:
+            self.is_failing = False
             _log.info("otlp.export_works_again", extra={"signal": self._signal})
 
     def failed(self, reason: str) -> None:
         """An export was not taken."""
         self._failed.value += 1
-        if not self._is_failing:
-            self._is_failing = True
+        if not self.is_failing:
+            self.is_failing = True
             _log.warning("otlp.export_fails", extra={"signal": self._signal, "reason": reason})

@@ -30,7 +30,7 @@ def otlp_protocol(environ: Mapping[str, str], signal: Signal) -> Protocol | None
             _warn(f"OTEL_{upper}_EXPORTER", name, "otlp or none")
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{upper}_ENDPOINT")
     is_wanted = "otlp" in named if named else any(environ.get(variable, "").strip() for variable in endpoints)
-    if not is_wanted or "none" in named:
+    if not is_wanted:
         return None
     for variable in (f"OTEL_EXPORTER_OTLP_{upper}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
         match environ.get(variable, "").strip().lower():

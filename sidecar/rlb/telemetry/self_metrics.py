@@ -1,4 +1,4 @@
-"""What the sidecar knows of itself when it is asked: its build, its queue, its connections, the freshness of its polls."""
+"""What the sidecar knows of itself when asked: its build, its queue, its connections, how fresh its polls are."""
 
 from __future__ import annotations
 
