@@ -49,6 +49,10 @@ fix: $(DEV) ## Format, and mend what the linter can
 docs: $(DEV) ## Write the generated parts of README.md anew
 	@PYTHONPATH=. $(BIN)/python tests/readme_tables.py
 
+.PHONY: docs-lag
+docs-lag: $(DEV) ## Measure lag against the truth on every server, and write docs/lag.md anew (minutes)
+	@PYTHONPATH=. $(BIN)/python tests/bench/lag_table.py $(ARGS)
+
 .PHONY: bench
 bench: $(DEV) ## Measure against redis-py in the same run: a table, and a JSON file
 	@PYTHONPATH=. $(BIN)/python tests/bench/run.py $(ARGS)
