@@ -74,11 +74,6 @@ class Appender:
         self._ticker: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
-    @property
-    def waiting(self) -> int:
-        """Messages without an answer. Looks through all writers: for a collection of metrics, not for each token."""
-        return sum(writer.waiting for writer in self._writers.values())
-
     def start(self) -> None:
         """Begin to check deadlines."""
         self._ticker = asyncio.create_task(self._tick(), name="append deadlines")
@@ -91,7 +86,7 @@ class Appender:
                 await self._idle.wait()
         except TimeoutError:
             pass
-        unwritten = self.waiting
+        unwritten = sum(writer.waiting for writer in self._writers.values())
         for writer in self._writers.values():
             writer.abandon()
         return unwritten
