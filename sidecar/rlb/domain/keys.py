@@ -22,5 +22,13 @@ class Keys:
 
     def dead_letters(self, group: str) -> str:
         """Stream of a group's dead letters: `llm:dlq:<group>`."""
-        namespace = self.prefix.rpartition(":")[0] or self.prefix
-        return f"{namespace}:dlq:{group}"
+        return f"{self._namespace}:dlq:{group}"
+
+    @property
+    def observer(self) -> str:
+        """Name of the observer that polls, for as long as it renews it: `llm:observer`."""
+        return f"{self._namespace}:observer"
+
+    @property
+    def _namespace(self) -> str:
+        return self.prefix.rpartition(":")[0] or self.prefix
