@@ -31,6 +31,7 @@ from rlb.bridge.observer import NoObserver, Observer
 from rlb.bridge.reader import SharedReader
 from rlb.bridge.streams import Streams
 from rlb.bridge.tail import Tails
+from rlb.bridge.tracer import Tracer
 from rlb.domain.keys import Keys
 from rlb.errors import SettingsError, StartError
 from rlb.monitor.monitor import Monitor, PollObserver
@@ -48,7 +49,11 @@ NO_REDIS = "RLB_REDIS__URL is not set: expected the URL of a Redis, or start wit
 
 
 def build_core(
-    settings: Settings, topology: Standalone, inspector: Inspector, observer: Observer | None = None
+    settings: Settings,
+    topology: Standalone,
+    inspector: Inspector,
+    observer: Observer | None = None,
+    tracer: Tracer | None = None,
 ) -> Core:
     """The use cases, on connections that may still be down. Call it in a running loop."""
     observer = observer if observer is not None else NoObserver()
@@ -75,13 +80,14 @@ def build_core(
         settings.stream.retention_ms,
         dead_letters,
         observer=observer,
+        tracer=tracer,
     )
     groups = Groups(topology, reader, rules)
     index = StreamIndex(topology, keys)
     return Core(
         keys=keys,
         topology=topology,
-        appender=Appender(topology, keys, limits, bounds, reader.feed, observer),
+        appender=Appender(topology, keys, limits, bounds, reader.feed, observer, tracer),
         durability=DurabilityProbe(topology, keys),
         reader=reader,
         tails=Tails(topology, reader, keys, tail.queue_bytes),

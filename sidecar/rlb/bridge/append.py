@@ -11,6 +11,7 @@ from rlb.bridge.claim import Limits
 from rlb.bridge.observer import Observer
 from rlb.bridge.outgoing import Outgoing
 from rlb.bridge.ticket import Producer, Ticket
+from rlb.bridge.tracer import Tracer
 from rlb.bridge.writer import Appended, StreamWriter, WriterRules
 from rlb.domain.draft import Draft
 from rlb.domain.keys import Keys
@@ -54,6 +55,7 @@ class Appender:
         bounds: AppendBounds,
         appended: Appended,
         observer: Observer,
+        tracer: Tracer | None = None,
     ) -> None:
         self.bounds = bounds
         self.buffered_bytes = 0
@@ -63,8 +65,11 @@ class Appender:
         self._topology = topology
         self._keys = keys
         self._observer = observer
-        outgoing = Outgoing(self._observer, bounds.deadline_s)
-        self._rules = WriterRules(keys, limits, bounds.window, bounds.renew_s, appended, self._observer, outgoing)
+        self._tracer = tracer
+        outgoing = Outgoing(self._observer, bounds.deadline_s, tracer)
+        self._rules = WriterRules(
+            keys, limits, bounds.window, bounds.renew_s, appended, self._observer, outgoing, self._lost, tracer
+        )
         self._writers: dict[tuple[str, str], StreamWriter] = {}
         self._watched: set[int] = set()
         self._room = asyncio.Event()
@@ -180,6 +185,8 @@ class Appender:
     def release(self, producer: Producer) -> None:
         """Forget a producer whose connection has ended; what it sent is still written."""
         self._observer.left(producer)
+        if self._tracer is not None:
+            self._tracer.left(producer)
         for key in producer.open:
             stream = parse_stream_key(self._keys.prefix, key)
             if stream is not None and (writer := self._writers.get((stream.session_id, stream.model_id))) is not None:
@@ -211,6 +218,11 @@ class Appender:
         self._observer.refused(error)
         return error
 
+    def _lost(self, producer: Producer, key: str, error: ApiError) -> None:
+        self._observer.lost(producer, key, error)
+        if self._tracer is not None:
+            self._tracer.lost(producer, key, error)
+
     def _settled(self, ticket: Ticket) -> None:
         self.waiting -= 1
         self.buffered_bytes -= ticket.size
@@ -222,6 +234,8 @@ class Appender:
             self._observer.landed(ticket)
         else:
             self._observer.failed(ticket)
+        if ticket.trace is not None:
+            ticket.trace.settled(ticket)
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()

@@ -66,6 +66,8 @@ class Backlog:
         if ticket.draft.complete is not None:
             producer.end(key)
             self.release(producer)
+        if producer.context is not None and (ticket.opens or ticket.draft.complete is not None):
+            ticket.draft.belong_to(producer.context)
         return True
 
     def _is_repeated(self, ticket: Ticket) -> bool:

@@ -57,7 +57,11 @@ def claim_arguments(
 
 def further_fields(draft: Draft) -> tuple[Arg, ...]:
     """The fields of an entry beside `data`; always in this order, so that Redis shares their names in a node."""
-    return (b"traceparent", draft.traceparent) if draft.traceparent is not None else ()
+    if draft.traceparent is None:
+        return ()
+    if draft.tracestate is None:
+        return (b"traceparent", draft.traceparent)
+    return (b"traceparent", draft.traceparent, b"tracestate", draft.tracestate)
 
 
 def parse_claim_reply(reply: list[Any]) -> ClaimReply:

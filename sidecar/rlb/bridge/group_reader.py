@@ -18,6 +18,7 @@ from rlb.bridge.dead_letters import DeadLetters
 from rlb.bridge.delivery import Delivery, Reading
 from rlb.bridge.observer import NoObserver, Observer, Operation
 from rlb.bridge.page_size import PageSize
+from rlb.bridge.tracer import Tracer
 from rlb.domain.entry_id import ZERO, EntryId
 from rlb.errors import ApiError
 from rlb.redis_io import xinfo
@@ -48,6 +49,7 @@ class GroupRules:
     reasons: dict[tuple[str, str, EntryId], str] = field(default_factory=dict)
     """Why entries were last refused, for the dead letters; at most `MAX_REASONS`."""
     observer: Observer = field(default_factory=NoObserver)
+    tracer: Tracer | None = None
 
     @property
     def sweep_s(self) -> float:
@@ -67,6 +69,8 @@ class GroupReader:
         self._rules = rules
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
+        self._took_s = 0.0
+        """How long Redis took for the last call that was told."""
         self._returned: deque[Delivery] = deque()
         self._page = PageSize(READ_BYTES, MAX_PAGE)
         self.has_more = True
@@ -148,7 +152,8 @@ class GroupReader:
         reply = (await self._link.batch_raw([(name, *args)]))[0]
         if (operation := TIMED.get(name)) is not None:
             error = failure_name(reply) if isinstance(reply, ReplyError | ConnectionLostError) else None
-            self._rules.observer.round_trip(operation, time.monotonic() - since_s, error)
+            self._took_s = time.monotonic() - since_s
+            self._rules.observer.round_trip(operation, self._took_s, error)
         if isinstance(reply, ReplyError | ConnectionLostError):
             raise api_error(reply, f"read {self.reading.stream.key} as group {self.reading.group}") from None
         return reply
@@ -162,7 +167,7 @@ class GroupReader:
         found = [entry for _, entries in xinfo.streams(reply) for entry in entries]
         if found:
             self.high = max(self.high, found[-1].id)
-        return [Delivery(stream, entry, 1) for entry in found]
+        return self._received("XREADGROUP", [Delivery(stream, entry, 1) for entry in found], self._took_s)
 
     async def _replay(self, count: int) -> list[Delivery]:
         """The consumer's own pending entries behind the point from which it may have missed some."""
@@ -171,6 +176,7 @@ class GroupReader:
         asked = min(count, self._page.count)
         read = (b"GROUP", group, consumer, b"COUNT", asked, b"STREAMS", stream.key, after.wire)
         reply = await self._call(b"XREADGROUP", *read)
+        took_s = self._took_s
         rows = reply[0][1] if reply else []
         entries = xinfo.entries(rows)
         await self._forget_deleted(xinfo.deleted_ids(rows))
@@ -184,7 +190,8 @@ class GroupReader:
         self._replay_from = xinfo.last_id(rows) if len(rows) == asked else None
         if rows:
             self.high = max(self.high, xinfo.last_id(rows))
-        return [Delivery(stream, entry, counts.get(entry.id, 1)) for entry in entries]
+        deliveries = [Delivery(stream, entry, counts.get(entry.id, 1)) for entry in entries]
+        return self._received("XREADGROUP", deliveries, took_s)
 
     async def _sweep(self, count: int) -> list[Delivery]:
         """Claim entries that nobody has acknowledged for long; set aside those that were delivered too often."""
@@ -206,10 +213,17 @@ class GroupReader:
         ids = [entry_id.wire for entry_id in claim]
         replay_from, self._replay_from = self._replay_from, _before(min(claim))
         rows = await self._call(b"XCLAIM", stream.key, group, consumer, idle, *ids)
+        took_s = self._took_s
         self._replay_from = replay_from
         # Redis 6.2 returns deleted entries without fields and leaves them pending; later versions drop both.
         await self._forget_deleted(xinfo.deleted_ids(rows))
-        return [Delivery(stream, entry, claim[entry.id], claimed=True) for entry in xinfo.entries(rows)]
+        deliveries = [Delivery(stream, entry, claim[entry.id], claimed=True) for entry in xinfo.entries(rows)]
+        return self._received("XCLAIM", deliveries, took_s)
+
+    def _received(self, operation: Operation, deliveries: list[Delivery], took_s: float) -> list[Delivery]:
+        if self._rules.tracer is not None:
+            self._rules.tracer.received(operation, self.reading, deliveries, took_s)
+        return deliveries
 
     async def _forget_deleted(self, ids: list[EntryId]) -> None:
         if ids:

@@ -178,7 +178,10 @@ class Groups:
         reply = (await link.batch_raw([(b"XACK", stream.key, group, *wire)]))[0]
         failure = reply if isinstance(reply, ReplyError | ConnectionLostError) else None
         error = failure_name(failure) if failure is not None else None
-        self.rules.observer.round_trip("XACK", time.monotonic() - since_s, error)
+        took_s = time.monotonic() - since_s
+        self.rules.observer.round_trip("XACK", took_s, error)
+        if self.rules.tracer is not None:
+            self.rules.tracer.acknowledged(stream, group, ids, took_s, error)
         if failure is not None:
             raise api_error(failure, f"ack on {stream.key}")
         count: int = reply

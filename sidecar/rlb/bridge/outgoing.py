@@ -8,16 +8,18 @@ from typing import Any
 
 from rlb.bridge.observer import Observer
 from rlb.bridge.ticket import Ticket
+from rlb.bridge.tracer import Tracer
 from rlb.redis_io.replies import ConnectionLostError, ReplyError, failure_name
 
 
 class Outgoing:
     """Tells the observer of each write once, and of the round trip of its first message."""
 
-    __slots__ = ("_deadline_s", "_loop", "_messages", "_observer", "_oldest_s")
+    __slots__ = ("_deadline_s", "_loop", "_messages", "_observer", "_oldest_s", "_tracer")
 
-    def __init__(self, observer: Observer, deadline_s: float) -> None:
+    def __init__(self, observer: Observer, deadline_s: float, tracer: Tracer | None = None) -> None:
         self._observer = observer
+        self._tracer = tracer
         self._deadline_s = deadline_s
         """What was added to a message's time of acceptance to give its deadline."""
         self._messages = 0
@@ -33,6 +35,8 @@ class Outgoing:
         elif ticket.deadline_s < self._oldest_s:
             self._oldest_s = ticket.deadline_s
         self._messages += 1
+        if ticket.trace is not None:
+            ticket.trace.sent(ticket)
         if ticket.trouble is not None:
             self._observer.retried(ticket.trouble)
             ticket.trouble = None
@@ -47,3 +51,5 @@ class Outgoing:
         messages, self._messages = self._messages, 0
         waited_s = time.monotonic() - (self._oldest_s - self._deadline_s)
         self._observer.flushed(messages, max(0.0, waited_s))
+        if self._tracer is not None:
+            self._tracer.flushed(messages)

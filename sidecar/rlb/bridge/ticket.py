@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from rlb.domain.draft import Draft
 from rlb.domain.entry_id import EntryId
 from rlb.domain.stream_key import StreamKey
+from rlb.domain.trace_context import TraceContext
 from rlb.errors import ApiError
 
 OVERHEAD_BYTES = 512
@@ -23,9 +25,11 @@ class Producer:
     worse than one that ends. `open` on a line begins anew.
     """
 
-    __slots__ = ("fences", "lost", "open")
+    __slots__ = ("context", "fences", "lost", "open")
 
-    def __init__(self, *, fences: bool) -> None:
+    def __init__(self, *, fences: bool, context: TraceContext | None = None) -> None:
+        self.context = context
+        """The app's span, for the first and last messages of generations that name none."""
         self.fences = fences
         """Whether its generations are exclusive: another writer's claim ends them with `fenced`."""
         self.open: set[str] = set()
@@ -57,6 +61,16 @@ class Producer:
         return True
 
 
+class MessageTrace(Protocol):
+    """What a tracer keeps of a message that it follows."""
+
+    def sent(self, ticket: Ticket) -> None:
+        """The message leaves for Redis, perhaps not for the first time."""
+
+    def settled(self, ticket: Ticket) -> None:
+        """The message has its answer."""
+
+
 class Ticket:
     """One message between its acceptance and its answer; `on_done` is called exactly once."""
 
@@ -75,6 +89,7 @@ class Ticket:
         "size",
         "stream",
         "timed_s",
+        "trace",
         "trouble",
         "unsure",
     )
@@ -112,6 +127,8 @@ class Ticket:
         """The id under which it was last sent behind a claim; a claim itself finds its id in Redis."""
         self.unsure = False
         """Was sent and got no reply: it may stand in the stream."""
+        self.trace: MessageTrace | None = None
+        """None for a message that is not traced, which nearly all are."""
         self.followers: list[Ticket] = []
         """Later tickets with the same message id; they get this one's answer."""
 

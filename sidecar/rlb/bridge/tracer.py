@@ -34,5 +34,7 @@ class Tracer(Protocol):
     def received(self, operation: Operation, reading: Reading, deliveries: Sequence[Delivery], seconds: float) -> None:
         """A read for a consumer has just brought deliveries, after so many seconds."""
 
-    def acknowledged(self, stream: StreamKey, group: str, ids: Iterable[EntryId], seconds: float) -> None:
-        """Redis has just settled deliveries, after so many seconds."""
+    def acknowledged(
+        self, stream: StreamKey, group: str, ids: Iterable[EntryId], seconds: float, error: str | None
+    ) -> None:
+        """Redis has just settled deliveries, or failed to, after so many seconds."""

@@ -26,11 +26,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from rlb.bridge.backlog import Backlog
+from rlb.bridge.backlog import Backlog, Lost
 from rlb.bridge.claim import ClaimReply, Limits, claim_arguments, further_fields, parse_claim_reply
 from rlb.bridge.observer import Observer
 from rlb.bridge.outgoing import Outgoing
 from rlb.bridge.ticket import Producer, Ticket
+from rlb.bridge.tracer import Tracer
 from rlb.domain.entry_id import ZERO, EntryId
 from rlb.domain.keys import Keys
 from rlb.domain.stream_key import StreamKey
@@ -77,6 +78,8 @@ class WriterRules:
     appended: Appended
     observer: Observer
     outgoing: Outgoing
+    lost: Lost
+    tracer: Tracer | None
 
 
 class _State(enum.Enum):
@@ -92,7 +95,7 @@ class StreamWriter:
     def __init__(self, stream: StreamKey, link: Link, rules: WriterRules) -> None:
         self.stream = stream
         self.last_used_s = 0.0
-        self._backlog = Backlog(stream.key, rules.window, rules.observer.lost)
+        self._backlog = Backlog(stream.key, rules.window, rules.lost)
         self._key = stream.wire
         self._config_key = rules.keys.config(stream.key)
         self._link = link
@@ -135,6 +138,8 @@ class StreamWriter:
         """Take a message; its ticket is answered at once if it is refused or was written before."""
         self.last_used_s = now_s
         if self._backlog.admit(ticket, opens=opens):
+            if self._rules.tracer is not None:
+                self._rules.tracer.admitted(ticket)
             self.pump()
 
     def release(self, producer: Producer) -> None:

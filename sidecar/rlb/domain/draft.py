@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.alias_generators import to_camel
 
 from rlb.domain.message import Role
+from rlb.domain.trace_context import MAX_STATE_CHARACTERS, TraceContext, parse_trace_state
 from rlb.errors import ApiError, InvalidJsonError, InvalidMessageError
 
 Durability = Literal["written", "replicated", "fsynced"]
@@ -60,6 +61,7 @@ class TokenRequest(_Request):
     open: bool = False
     complete: FinishReason | None = None
     traceparent: TraceParent | None = None
+    tracestate: Annotated[str, Field(max_length=MAX_STATE_CHARACTERS)] | None = None
     requested_at: UnixMs | None = None
 
 
@@ -130,11 +132,18 @@ class Draft:
     """When the app received the request, by its own word: Unix ms."""
     told_sequence: int | None = None
     """`metadata.sequence` as the app counts, which does not go into the stream."""
+    tracestate: str | None = None
+    """Of `traceparent`; not without it."""
 
     @property
     def size(self) -> int:
         """Bytes that the draft holds while it waits."""
         return len(self.head) + len(self.tail)
+
+    def belong_to(self, context: TraceContext) -> None:
+        """Carry this context, unless the app has named one for the message itself."""
+        if self.traceparent is None:
+            self.traceparent, self.tracestate = context.traceparent, context.state
 
     def data(self, sequence: int) -> bytes:
         """The whole JSON."""
@@ -180,6 +189,7 @@ def draft_from_token(request: TokenRequest, now_ms: int) -> Draft:
         request.role == "assistant",
         request.requested_at,
         sequence,
+        parse_trace_state(request.tracestate) if request.tracestate is not None and request.traceparent else None,
     )
 
 
