@@ -42,6 +42,9 @@ COUNTED_AT_ONCE = 2000
 """Streams that are counted before the loop turns."""
 
 
+NOT_POLLED = "not polled yet"
+
+
 class PollObserver(Protocol):
     """Is told of what the polls cost."""
 
@@ -83,7 +86,7 @@ class Monitor:
         """Unix time of the last poll that Redis answered."""
         self.poll_s: float | None = None
         """How long that took."""
-        self.trouble: str | None = "not polled yet"
+        self.trouble: str | None = NOT_POLLED
         """Why there is nothing to tell, or not all; None if all is well."""
         self.waiting = 0
         """Streams that the last poll had no budget for."""
@@ -110,7 +113,7 @@ class Monitor:
     def start(self) -> None:
         """Begin to connect and to poll."""
         self._link.start()
-        self._task = asyncio.create_task(self._run(), name="monitor")
+        self.resume()
 
     async def close(self) -> None:
         """Stop."""
@@ -120,8 +123,23 @@ class Monitor:
         await self._link.close()
 
     def connect(self) -> None:
-        """Only connect; `poll` is called by hand."""
+        """Only connect; `poll` is called by hand, or `resume` begins."""
         self._link.start()
+
+    def pause(self) -> None:
+        """Poll no more, at once, and forget all streams: another polls now, and what comes is its to count."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._watchlist.clear()
+        self._census = Census()
+        self._since_ms = self.last_success_s = self.poll_s = None
+        self.trouble = NOT_POLLED
+
+    def resume(self) -> None:
+        """Begin to poll, as if for the first time."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="monitor")
 
     async def _run(self) -> None:
         interval_s = self._settings.interval_seconds
