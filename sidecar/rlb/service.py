@@ -38,6 +38,8 @@ from rlb.monitor.monitor import Monitor, PollObserver
 from rlb.redis_io.embedded import EmbeddedServer
 from rlb.redis_io.topology import Standalone
 from rlb.settings import Settings
+from rlb.telemetry.poll_counts import PollCounts
+from rlb.telemetry.polled import polled
 from rlb.telemetry.self_metrics import Parts, PollState, QueueState, self_metrics
 from rlb.telemetry.telemetry import Telemetry
 
@@ -155,7 +157,8 @@ class Service:
         def own() -> Iterable[str]:
             return core.keys_in_use()
 
-        monitor = build_monitor(settings, topology, own)
+        monitor = build_monitor(settings, topology, own, PollCounts(telemetry.registry, telemetry.caps))
+        telemetry.registry.observe_with(polled(lambda: monitor.census, lambda: monitor.totals, telemetry.caps))
         core = build_core(settings, topology, monitor)
         self.health.watch("redis", lambda: _redis_condition(topology))
         topology.start()
@@ -167,11 +170,11 @@ class Service:
             self.health.watch("monitor", lambda: _monitor_condition(monitor))
         for closing in (topology.close, monitor.close, core.reader.close, core.index.close, core.appender.close):
             parts.push_async_callback(closing)
-        await parts.enter_async_context(self._serving(core, telemetry))
+        await parts.enter_async_context(self._serving(core, monitor, telemetry))
         _log.info("service.started", extra={"socket": str(settings.socket.path), "embedded": self._embedded})
 
     @contextlib.asynccontextmanager
-    async def _serving(self, core: Core, telemetry: Telemetry) -> AsyncIterator[None]:
+    async def _serving(self, core: Core, monitor: Monitor, telemetry: Telemetry) -> AsyncIterator[None]:
         """Listen; on leaving, drain within `drain_s`: take nothing new, write what was taken, end the streams."""
         settings = self.settings.socket
         limits = ConnectionLimits.from_settings(settings)
@@ -184,7 +187,7 @@ class Service:
         ):
             render = telemetry.exposition.render
             server = HttpServer(socket_app(core, self.health, bounds, self.draining, render), bound.socket, limits)
-            telemetry.registry.observe_with(self_metrics(self.settings, _observed_parts(core, server)))
+            telemetry.registry.observe_with(self_metrics(self.settings, _observed_parts(core, monitor, server)))
             await server.start()
             self.health.watch("socket", lambda: _socket_condition(bound))
             probes = None
@@ -210,14 +213,14 @@ class Service:
         self.draining.set()
 
 
-def _observed_parts(core: Core, server: HttpServer) -> Parts:
+def _observed_parts(core: Core, monitor: Monitor, server: HttpServer) -> Parts:
     """What the metrics about the sidecar itself are taken from."""
     appender, topology = core.appender, core.topology
     return Parts(
         queue=lambda: QueueState(appender.waiting, appender.buffered_bytes),
         roles=server.roles,
         links=lambda: topology.links,
-        poll=PollState,
+        poll=lambda: PollState(monitor.last_success_s, monitor.clock_skew_s),
     )
 
 
