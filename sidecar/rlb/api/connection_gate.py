@@ -13,6 +13,7 @@ import math
 import os
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, Self
@@ -98,8 +99,9 @@ class Watched(Protocol):
 class ConnectionGate:
     """Admission, deadlines and counts of the connections of one listener."""
 
-    def __init__(self, limits: ConnectionLimits) -> None:
+    def __init__(self, limits: ConnectionLimits, on_not_allowed: Callable[[ApiError], None] = lambda _: None) -> None:
         self.limits = limits
+        self._on_not_allowed = on_not_allowed
         self.connections: set[Watched] = set()
         self.accepted = 0
         self.refused: dict[Refusal, int] = dict.fromkeys(Refusal, 0)
@@ -127,7 +129,9 @@ class ConnectionGate:
         limits = self.limits
         if peer is not None and not self._is_allowed(peer):
             self.count(Refusal.PEER, peer)
-            return PeerNotAllowedError("This user is not on the allow-list of the socket (RLB_SOCKET__ALLOW_UIDS).")
+            error = PeerNotAllowedError("This user is not on the allow-list of the socket (RLB_SOCKET__ALLOW_UIDS).")
+            self._on_not_allowed(error)
+            return error
         if self.is_draining:
             self.count(Refusal.DRAINING, peer)
             return DrainingError("The sidecar is shutting down.")

@@ -173,8 +173,6 @@ class ConsumerRoutes:
             DisconnectedError: the peer has gone, or has not read for `stall_s`.
             DrainingError: the sidecar is stopping.
         """
-        observer = self._core.observer
-        observer.joined("consumer")
         gone = asyncio.ensure_future(request.disconnected())
         draining = asyncio.ensure_future(self._draining.wait())
         upcoming: asyncio.Task[list[ItemT] | None] | None = None
@@ -213,7 +211,6 @@ class ConsumerRoutes:
                 held += upcoming.result() or []
             if unsent is not None and held:
                 unsent(held)
-            observer.parted("consumer")
             await batches.aclose()
 
 

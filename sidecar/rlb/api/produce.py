@@ -150,7 +150,6 @@ class ProducerRoutes:
         self, request: Request, splitter: Splitter, parse: Parse, at_end: Callable[[], Line | None] = lambda: None
     ) -> None:
         producer = Producer(fences=not request.flag("shared"))
-        observer = self._core.observer
         acks = AckStream(self._core.durability)
         await request.begin((NDJSON,))
         pump = asyncio.create_task(acks.pump(lambda body: request.send(body, self._bounds.stall_s)))
@@ -158,7 +157,6 @@ class ProducerRoutes:
         reading = asyncio.create_task(self._read(request, splitter, intake))
         draining = asyncio.create_task(self._draining.wait())
         tasks = (reading, pump, draining)
-        observer.joined("producer")
         try:
             # Whichever ends first: the body, the peer's patience to read its acks, or the sidecar's life.
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -174,7 +172,6 @@ class ProducerRoutes:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            observer.parted("producer")
             self._core.appender.release(producer)
 
     async def _read(self, request: Request, splitter: Splitter, intake: _Intake) -> None:

@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 from rlb.api.connection_gate import ConnectionGate, ConnectionLimits
 from rlb.api.http_protocol import GuardedHttpProtocol
 from rlb.api.roles import count_roles
+from rlb.errors import ApiError
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI application."""
@@ -36,8 +37,14 @@ _log = logging.getLogger("rlb.http")
 class HttpServer:
     """Serves `app` on `listener`, which a stop closes; a Unix socket's file and lock stay the caller's to remove."""
 
-    def __init__(self, app: App, listener: socket.socket, limits: ConnectionLimits) -> None:
-        self.gate = ConnectionGate(limits)
+    def __init__(
+        self,
+        app: App,
+        listener: socket.socket,
+        limits: ConnectionLimits,
+        on_not_allowed: Callable[[ApiError], None] = lambda _: None,
+    ) -> None:
+        self.gate = ConnectionGate(limits, on_not_allowed)
         self._listener = listener
         self._state = ServerState()
         self._server: asyncio.Server | None = None

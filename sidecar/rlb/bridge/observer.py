@@ -11,7 +11,6 @@ from rlb.domain.entry_id import EntryId
 from rlb.errors import ApiError
 
 Operation = Literal["XADD", "XREADGROUP", "XCLAIM", "XACK"]
-Role = Literal["producer", "consumer"]
 
 
 class Observer(Protocol):
@@ -53,12 +52,6 @@ class Observer(Protocol):
     def settled(self, key: str, group: str, ids: Iterable[EntryId], acknowledged: int) -> None:
         """An app has acknowledged deliveries; so many of them were pending."""
 
-    def joined(self, role: Role) -> None:
-        """A connection has begun to produce or to consume."""
-
-    def parted(self, role: Role) -> None:
-        """It does so no more."""
-
 
 class NoObserver:
     """Nobody listens."""
@@ -74,5 +67,3 @@ class NoObserver:
     def round_trip(self, operation: Operation, seconds: float, error: str | None) -> None: ...
     def delivered(self, reading: Reading, deliveries: Sequence[Delivery]) -> None: ...
     def settled(self, key: str, group: str, ids: Iterable[EntryId], acknowledged: int) -> None: ...
-    def joined(self, role: Role) -> None: ...
-    def parted(self, role: Role) -> None: ...
