@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 from rlb.settings import Settings
 from rlb.telemetry.registry import Registry
-from rlb.telemetry.resource import resource_attributes
 from rlb.telemetry.tracing_settings import tracing_settings
 
 if TYPE_CHECKING:
@@ -30,13 +29,18 @@ _log = logging.getLogger("rlb.tracing")
 
 
 def open_tracing(
-    settings: Settings, registry: Registry, redis_url: str | None, environ: Mapping[str, str] = os.environ
+    settings: Settings,
+    registry: Registry,
+    resource: Mapping[str, str],
+    redis_url: str | None,
+    environ: Mapping[str, str] = os.environ,
 ) -> TracingSession | None:
     """Tracing as the environment asks for it, or None. Call it in a running loop.
 
     Args:
         settings: of the sidecar.
         registry: counts the exports.
+        resource: who this sidecar is.
         redis_url: of the Redis that is used, which an embedded one has in no setting; only its address is kept.
         environ: the variables; those about the connection are read from the process's own in any case.
     """
@@ -46,6 +50,5 @@ def open_tracing(
     # OpenTelemetry and gRPC take a while to import, and memory: who does not trace does not pay.
     from rlb.telemetry.tracing_session import TracingSession
 
-    resource = resource_attributes(environ, str(settings.socket.path))
     _log.info("tracing.on", extra={"protocol": tracing.protocol, "sampler": tracing.sampler, "ratio": tracing.ratio})
     return TracingSession(settings, tracing, resource, registry, redis_url)

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-from opentelemetry.trace import StatusCode
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rlb.bridge.delivery import Delivery, Reading
 from rlb.bridge.observer import Operation
@@ -90,24 +86,11 @@ class TracingSession:
         """Redis has settled deliveries, or failed to."""
         self._deliveries.acknowledged(stream, group, ids, seconds, error)
 
-    @contextlib.contextmanager
-    def lifecycle(self, name: str) -> Iterator[dict[str, int]]:
-        """A span around the start or the end of the sidecar; it gets the counts that the block puts into the dict."""
-        began_ns = time.time_ns()
-        counts: dict[str, int] = {}
-        error: str | None = None
-        try:
-            yield counts
-        except BaseException as failure:
-            error = type(failure).__name__
-            raise
-        finally:
-            span = self._export.tracer.start_span(f"{LIFECYCLE}{name}", NOWHERE, start_time=began_ns)
-            span.set_attributes({f"rlb.{name}.{what}": count for what, count in counts.items()})
-            if error is not None:
-                span.set_attribute("error.type", error)
-                span.set_status(StatusCode.ERROR)
-            span.end()
+    def lifecycle(self, name: str, began_ns: int, **counts: int) -> None:
+        """A start or an end of the sidecar is over; it began at that Unix time in ns."""
+        span = self._export.tracer.start_span(f"{LIFECYCLE}{name}", NOWHERE, start_time=began_ns)
+        span.set_attributes({f"rlb.{name}.{what}": count for what, count in counts.items()})
+        span.end()
 
     async def _sweep(self) -> None:
         while True:
