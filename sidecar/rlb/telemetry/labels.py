@@ -13,6 +13,9 @@ from rlb.telemetry.registry import Registry
 MAX_REFUSED = 10_000
 """Refused values that are remembered, so that each counts once; beyond, one may count again."""
 
+MAX_LABEL = 256
+"""Characters of a label value that are shown."""
+
 Value = TypeVar("Value", bound=Hashable)
 
 
@@ -25,18 +28,18 @@ class Cap(Generic[Value]):
     def __init__(self, attribute: str, limit: int, registry: Registry, other: Value) -> None:
         self._room = limit
         self._other = other
-        self._known: set[Value] = {other}
+        self._shown: dict[Value, Value] = {other: other}
         self._refused: set[Value] = set()
         self._overflow = registry.counter("rlb.cardinality.overflow", attribute=attribute)
 
     def fold(self, value: Value) -> Value:
         """The value, or what stands for the rest."""
-        if value in self._known:
-            return value
+        shown = self._shown.get(value)
+        if shown is not None:
+            return shown
         if self._room > 0:
             self._room -= 1
-            self._known.add(value)
-            return value
+            return self._shown.setdefault(value, self._clean(value))
         if value not in self._refused:
             if len(self._refused) >= MAX_REFUSED:
                 self._refused.clear()
@@ -44,12 +47,24 @@ class Cap(Generic[Value]):
             self._overflow.value += 1
         return self._other
 
+    def _clean(self, value: Value) -> Value:
+        return value
+
 
 class LabelCap(Cap[str]):
-    """The cap of one label; the rest is `other`."""
+    """The cap of one label; the rest is `other`. What it lets through, every exporter can write."""
 
     def __init__(self, attribute: str, limit: int, registry: Registry) -> None:
         super().__init__(attribute, limit, registry, OTHER)
+
+    def _clean(self, value: str) -> str:
+        return clean_label(value)
+
+
+def clean_label(value: str) -> str:
+    """A label value of bounded length, in which bytes that were no text have become replacement characters."""
+    text = value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text if len(text) <= MAX_LABEL else f"{text[:MAX_LABEL]}…"
 
 
 class LabelCaps:
@@ -57,11 +72,11 @@ class LabelCaps:
 
     def __init__(self, limits: Caps, registry: Registry) -> None:
         self.models = LabelCap("model", limits.models, registry)
-        self.histogram_models = LabelCap("model (histograms)", limits.models_histograms, registry)
+        self.histogram_models = LabelCap("model.histogram", limits.models_histograms, registry)
         self.groups = LabelCap("group", limits.groups, registry)
         self.error_types = LabelCap("error.type", MAX_ERROR_TYPES, registry)
-        self.operation_error_types = LabelCap("error.type (durations)", MAX_OPERATION_ERROR_TYPES, registry)
-        self._pairs = Cap("model and group", limits.series_groups, registry, (OTHER, OTHER))
+        self.operation_error_types = LabelCap("error.type.duration", MAX_OPERATION_ERROR_TYPES, registry)
+        self._pairs = Cap("model.group", limits.series_groups, registry, (OTHER, OTHER))
 
     def fold_histogram_model(self, model: str) -> str:
         """The model as the label of a histogram: at the most as fine as that of a counter."""

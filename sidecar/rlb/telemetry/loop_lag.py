@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from rlb.telemetry.registry import Histogram
 
@@ -12,8 +13,8 @@ PERIOD_S = 0.25
 
 async def watch_loop(lag: Histogram, period_s: float = PERIOD_S) -> None:
     """Sleep, and observe how much longer that took than asked, for ever."""
-    loop = asyncio.get_running_loop()
+    # Not the loop's own clock, which uvloop keeps in whole milliseconds.
     while True:
-        due_s = loop.time() + period_s
+        due_s = time.monotonic() + period_s
         await asyncio.sleep(period_s)
-        lag.observe(max(0.0, loop.time() - due_s))
+        lag.observe(max(0.0, time.monotonic() - due_s))

@@ -12,7 +12,7 @@ from rlb.domain.census import Census, GroupCensus, GroupTotals, ModelCensus, Mod
 from rlb.domain.lag import LagQuality
 from rlb.domain.stream_info import ConsumerState, GroupStatus
 from rlb.telemetry.folding import add_group, add_group_totals, add_model, add_model_totals
-from rlb.telemetry.labels import LabelCaps
+from rlb.telemetry.labels import LabelCaps, clean_label
 from rlb.telemetry.registry import Sample, Source
 
 Value = TypeVar("Value")
@@ -117,13 +117,13 @@ def _shares(
 def _top(census: Census, caps: LabelCaps) -> Iterator[Sample]:
     lags: dict[tuple[str, str], float] = {}
     for stream in census.top_streams:
-        name = (stream.stream, caps.groups.fold(stream.group))
+        name = (clean_label(stream.stream), caps.groups.fold(stream.group))
         lags[name] = max(lags.get(name, 0), stream.lag)
     for (key, group), lag in lags.items():
         yield Sample("rlb.top.stream.lag", {"stream": key, "group": group}, lag)
     consumers: dict[tuple[str, str], tuple[float, float]] = {}
     for consumer in census.top_consumers:
-        name = (caps.groups.fold(consumer.group), consumer.consumer)
+        name = (caps.groups.fold(consumer.group), clean_label(consumer.consumer))
         pending, idle_s = consumers.get(name, (0.0, 0.0))
         consumers[name] = (max(pending, consumer.pending), max(idle_s, consumer.idle_s))
     for (group, who), (pending, idle_s) in consumers.items():

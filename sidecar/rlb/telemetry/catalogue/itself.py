@@ -5,7 +5,7 @@ from __future__ import annotations
 from rlb.telemetry.catalogue.metric import Attribute, counter, gauge, histogram, updowncounter
 from rlb.telemetry.catalogue.shared import ERROR_TYPE, GROUP, LOOP, POLL, REDIS_OPERATION
 
-OVERFLOWING = ("model", "model (histograms)", "group", "model and group", "error.type", "error.type (durations)")
+OVERFLOWING = ("model", "model.histogram", "group", "model.group", "error.type", "error.type.duration")
 """The caps, see `rlb.telemetry.labels`."""
 
 ITSELF = (
