@@ -69,11 +69,15 @@ class Judge:
             )
             return
         for name, group in truth.groups.items():
-            mistakes = [
-                *_wrong_lag(group, told[name]),
-                *_wrong_age(group, told[name], polled_s),
-                *self._wrong_losses(truth, group, told[name]),
-            ]
+            mistakes = [*_wrong_age(group, told[name], polled_s)]
+            lag, losses = _wrong_lag(group, told[name]), self._wrong_losses(group, told[name])
+            is_forged = truth.is_forged or group.is_forged
+            if (lag and told[name].lag_quality == "server" and is_forged) or (
+                losses and (is_forged or (group.is_told and self.pace != "every step"))
+            ):
+                self.score.misled += 1
+            else:
+                mistakes += [*lag, *losses]
             if mistakes:
                 self.score.find(
                     f"{key} {name} at {text(group.at)}: {'; '.join(mistakes)} (Redis says lag {group.server_lag})"
@@ -81,9 +85,7 @@ class Judge:
             if is_sample:
                 self._count(group, told[name])
 
-    def _wrong_losses(self, stream: StreamTruth, group: GroupTruth, told: GroupInfo) -> list[str]:
-        if stream.is_forged and self.pace != "every step":
-            return []
+    def _wrong_losses(self, group: GroupTruth, told: GroupInfo) -> list[str]:
         # Who does not look all the time cannot tell a group from another that has taken its name.
         sees_all = self.pace == "only once" or (self.pace == "every step" and not group.is_successor)
         most = group.lost if sees_all else group.lost_by_name

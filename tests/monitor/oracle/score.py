@@ -42,6 +42,8 @@ class Score:
     samples: int = 0
     qualities: Counter[str] = field(default_factory=Counter)
     wrong: int = 0
+    misled: int = 0
+    """How often counters that somebody had set to what is not true were believed."""
     bound_width: int = 0
     """The widest gap between a lag and its upper bound."""
     losses: int = 0
@@ -64,6 +66,7 @@ class Score:
         self.samples += other.samples
         self.qualities.update(other.qualities)
         self.wrong += other.wrong
+        self.misled += other.misled
         self.bound_width = max(self.bound_width, other.bound_width)
         for name in ("losses", "losses_equal", "losses_told", "losses_true", "losses_unknown"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -74,7 +77,9 @@ class Score:
         shares = ", ".join(f"{name} {percent(count, self.samples)}" for name, count in sorted(self.qualities.items()))
         told = f"; losses known to the last one {percent(self.losses_equal, self.losses)} of {self.losses}"
         told += f" ({percent(self.losses_told, self.losses_true)} of the lost entries, {self.losses_unknown} unknown)"
-        return f"{self.samples} samples, {self.wrong} wrong; {shares}{told if self.losses else ''}"
+        return (
+            f"{self.samples} samples, {self.wrong} wrong, {self.misled} misled; {shares}{told if self.losses else ''}"
+        )
 
 
 def percent(part: int, whole: int) -> str:

@@ -38,6 +38,10 @@ class GroupTruth:
     is_moved: bool = False
     """Its position, or the stream's last id, was set by hand: losses need not be known then."""
     server_lag: int | None = None
+    is_told: bool = False
+    """Its ENTRIESREAD was given by hand: a first look cannot tell what had gone before from what has gone since."""
+    is_forged: bool = False
+    """What was given is not true, or the group was set beyond the stream's last id: it skips what is added below."""
     is_successor: bool = False
     """It took the name of a group that ended in the same step: nobody can tell the two apart."""
 
@@ -48,6 +52,8 @@ class StreamTruth:
 
     exists: bool = False
     entries: list[Id] = field(default_factory=list)
+    ever: list[Id] = field(default_factory=list)
+    """All that was ever added."""
     last_generated: Id = (0, 0)
     groups: dict[str, GroupTruth] = field(default_factory=dict)
     is_forged: bool = False
@@ -83,6 +89,7 @@ class World:
         self._ended = None
         if at_once:
             replies = self._wire.ask([*commands, *look(key)])
+            self.streams[key].ever += [id_of(reply) for reply in replies[:-LOOK] if isinstance(reply, bytes)]
             self._learn(key, ("XADD",), None, replies[-LOOK:])
             return replies[:-LOOK]
         replies = self._wire.ask([each for command in commands for each in (command, *look(key))])
@@ -112,7 +119,8 @@ class World:
         stream.last_generated = id_of(fields[b"last-generated-id"])
         removed = set(before)
         if command[0] == "XADD" and isinstance(reply, bytes):
-            removed.add(id_of(reply))
+            stream.ever.append(id_of(reply))
+            removed.add(stream.ever[-1])
         removed -= set(stream.entries)
         self._learn_groups(stream, command, groups, removed)
 
@@ -140,3 +148,7 @@ class World:
             group.server_lag = fields.get(b"lag")
             if command[0] == "XSETID" or command[:2] == ("XGROUP", "SETID"):
                 group.is_moved = True
+            if command[0] == "XGROUP" and command[1] in ("CREATE", "SETID") and command[3] == name:
+                group.is_told = "ENTRIESREAD" in command
+                is_true = not group.is_told or command[-1] == bisect_right(stream.ever, at)
+                group.is_forged = not is_true or at > stream.last_generated

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -59,8 +60,6 @@ class Workload:
         self._weights = list(profile.weights.values())
         self._delivered: dict[tuple[str, str], list[Id]] = {}
         self._styles: dict[str, str] = {}
-        self._added: dict[str, int] = {}
-        """Entries ever added to a key that is there now: for a correct ENTRIESREAD."""
 
     def step(self) -> Step:
         """Take the next step and give what it was, with the ids that Redis chose."""
@@ -69,7 +68,6 @@ class Workload:
         (name,) = self._random.choices(self._names, self._weights)
         if not stream.exists:
             self._delivered = {place: ids for place, ids in self._delivered.items() if place[0] != key}
-            self._added[key] = 0
             self._styles[key] = self._random.choice(("rlb", "star", "small", "mixed"))
             name = "create" if self._random.random() < 0.4 else "add"
         elif not stream.groups:
@@ -87,7 +85,6 @@ class Workload:
         for command, reply in zip(commands, replies, strict=True):
             known = command
             if command[0] == "XADD" and isinstance(reply, bytes):
-                self._added[key] = self._added.get(key, 0) + 1
                 known = tuple(reply.decode() if word == "*" else word for word in command)
             elif command[0] == "XREADGROUP" and isinstance(reply, list):
                 ids = [id_of(row[0]) for row in reply[0][1]]
@@ -213,10 +210,10 @@ class Workload:
         name = text(at) if where == "middle" else where
         if not self._has_entries_read or self._random.random() < 0.6:
             return (name,)
-        read = self._added.get(key, 0) - len(stream.after(at))
+        read = bisect_right(stream.ever, at)
         if self._profile.invents and self._random.random() < 0.25:
             read = self._random.randint(0, 200)
-        return name, "ENTRIESREAD", max(0, read)
+        return name, "ENTRIESREAD", read
 
     def _create(self, key: str, stream: StreamTruth) -> list[Command]:
         free = [f"g-{number}" for number in range(self._profile.groups) if f"g-{number}" not in stream.groups]
@@ -234,7 +231,7 @@ class Workload:
         if not self._has_entries_read or not self._profile.invents or self._random.random() < 0.5:
             return [("XSETID", key, last)]
         # As a restore from a dump does, with counters that may be another's.
-        added = self._added.get(key, 0) + self._random.choice((0, 0, self._random.randint(-5, 50)))
+        added = len(stream.ever) + self._random.choice((0, 0, self._random.randint(-5, 50)))
         deleted = self._random.choice(((0, 0), self._middle(stream)))
         return [("XSETID", key, last, "ENTRIESADDED", max(0, added), "MAXDELETEDID", text(deleted))]
 
