@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import heapq
 import time
+from bisect import bisect_left
 
-from rlb.bridge.ticket import Producer, Ticket
+from rlb.bridge.ticket import OVERHEAD_BYTES, Producer, Ticket
 from rlb.domain.generation import FAILURES, Finish, Generation, finish_of, time_to_first_token_s
 from rlb.domain.snapshot import GenerationInfo
 from rlb.domain.stream_key import StreamKey
@@ -66,25 +67,29 @@ class Generations:
 
     # As the bridge tells
 
-    def accepted(self, ticket: Ticket, generation: Tracked | None, now_s: float) -> None:
-        """A message of the generation that is open on its stream, or of a new one."""
+    def accepted(self, ticket: Ticket, now_s: float) -> None:
+        """A message of the generation that is open on its stream, of a new one, or of none."""
         draft = ticket.draft
-        if ticket.error is not None or not draft.is_output:
-            return
-        if ticket.duplicate:
-            # It was counted before; but it may be what another connection takes the generation up with.
-            if ticket.opens and generation is not None and self._goes_on(generation, ticket, now_s):
-                generation.taken_up_by(ticket.producer)
-            return
-        if generation is None or ticket.opens:
-            generation = self._begin(ticket, generation, now_s)
+        generation = self.open.get(ticket.stream.key)
+        meters = generation.meters if generation is not None else self._book.model(ticket.stream.model_id)
+        meters.tokens.value += draft.tokens
+        meters.size.value += ticket.size - OVERHEAD_BYTES
+        # What follows is written out for the sake of the common case, and calls as little as it can.
+        if generation is None or ticket.opens or ticket.duplicate or ticket.error is not None or not draft.is_output:
+            generation = self._belonging(ticket, generation, now_s)
             if generation is None:
                 return
         if draft.traceparent is not None and generation.trace is None:
             trace = parse_trace_context(draft.traceparent)
             generation.trace = trace if trace is not None and trace.is_sampled else None
         if draft.tokens:
-            self._token(generation, now_s)
+            interval_s = generation.token(now_s)
+            if interval_s is None or generation.trace is not None:
+                self._tell_time(generation, interval_s)
+            else:
+                intervals = meters.intervals
+                intervals.counts[bisect_left(intervals.bounds, interval_s)] += 1
+                intervals.sum += interval_s
         if draft.told_sequence is not None and (anomaly := generation.number(draft.told_sequence)) is not None:
             generation.meters.anomalies[anomaly].value += 1
         if draft.complete is not None:
@@ -154,8 +159,18 @@ class Generations:
 
     # Within
 
-    def _token(self, generation: Tracked, now_s: float) -> None:
-        interval_s = generation.token(now_s)
+    def _belonging(self, ticket: Ticket, current: Tracked | None, now_s: float) -> Tracked | None:
+        """The generation that a message is part of, which it may begin; None if it is not part of one."""
+        if ticket.error is not None or not ticket.draft.is_output:
+            return None
+        if ticket.duplicate:
+            # It was counted before; but it may be what another connection takes the generation up with.
+            if ticket.opens and current is not None and self._goes_on(current, ticket, now_s):
+                current.taken_up_by(ticket.producer)
+            return None
+        return self._begin(ticket, current, now_s) if current is None or ticket.opens else current
+
+    def _tell_time(self, generation: Tracked, interval_s: float | None) -> None:
         if interval_s is not None:
             _observe(generation.meters.intervals, interval_s, generation.trace)
         elif generation.waited_s is not None:

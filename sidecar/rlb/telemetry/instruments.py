@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rlb.bridge.delivery import Delivery, Reading
 from rlb.bridge.observer import Operation
-from rlb.bridge.ticket import OVERHEAD_BYTES, Producer, Ticket
+from rlb.bridge.ticket import Producer, Ticket
 from rlb.domain.entry_id import EntryId
 from rlb.domain.snapshot import GenerationInfo
 from rlb.errors import ApiError
@@ -92,12 +92,7 @@ class Instruments:
     # What the bridge tells
 
     def accepted(self, ticket: Ticket, now_s: float) -> None:
-        stream = ticket.stream
-        generation = self._generations.open.get(stream.key)
-        meters = generation.meters if generation is not None else self._book.model(stream.model_id)
-        meters.tokens.value += ticket.draft.tokens
-        meters.size.value += ticket.size - OVERHEAD_BYTES
-        self._generations.accepted(ticket, generation, now_s)
+        self._generations.accepted(ticket, now_s)
 
     def refused(self, error: ApiError) -> None:
         self._rejected[REJECTED.get(error.code, "other")].value += 1
