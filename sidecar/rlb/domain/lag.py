@@ -15,8 +15,7 @@ Let the stream hold `length` entries from `first` to `last`, and the group stand
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rlb.domain.entry_id import EntryId
 from rlb.domain.positions import Positions
@@ -28,8 +27,7 @@ COUNT_CAP = 1000
 """Undelivered entries that are counted one by one; beyond, bounds are given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lag:
+class Lag(NamedTuple):
     """`entries` is exact, the server's, or the least it can be, as `quality` says; `upper_bound` is the most."""
 
     entries: int | None
@@ -46,8 +44,7 @@ NO_LAG = Lag(0, "exact")
 UNKNOWN_LAG = Lag(None, "unknown")
 
 
-@dataclass(frozen=True, slots=True)
-class ToCount:
+class ToCount(NamedTuple):
     """A lag that needs the entries in `(cursor, until]` counted: it is their number plus `beyond`."""
 
     until: EntryId

@@ -39,18 +39,19 @@ def footing_of(
     positions: Positions,
     before: Footing | None,
 ) -> Footing | None:
-    """Where the group stands now; None where the server does not count entries (Redis 6.2)."""
+    """Where the group stands now; None where that cannot be told, as the server counts no entries (Redis 6.2)."""
     added, deleted = stream.entries_added, stream.max_deleted_id
-    if added is None or deleted is None:
-        return None
     cursor, read = group.last_delivered_id, group.entries_read
+    if added is None or deleted is None or cursor > stream.last_generated_id:
+        # A group that was set beyond the stream's end: what is added up to there passes it by.
+        return None
     undelivered = lag.exact
     nothing_gone = (
         undelivered is not None and stream.first_id is not None and stream.first_id <= cursor and deleted <= cursor
     )
     place: int | None = None
     is_exact = True
-    if cursor >= stream.last_generated_id:
+    if cursor == stream.last_generated_id:
         place = added
     elif nothing_gone and undelivered is not None:
         place = added - undelivered
@@ -81,16 +82,21 @@ def footing_of(
     return Footing(cursor, added, undelivered, place, is_exact, read, ahead, reach)
 
 
-def lost_between(before: Footing | None, now: Footing, *, recomputes: bool) -> int:
-    """Entries that the group lost since the poll before; at a first sight, those that are visibly missing.
+def lost_before(now: Footing) -> int:
+    """Entries that are visibly missing at the first sight of a stream.
+
+    Without `entries-read` it is not known whether they went before the group was made.
+    """
+    if now.ahead is None or now.entries_read is None or now.place is None:
+        return 0
+    return max(0, now.ahead + now.place - now.entries_read)
+
+
+def lost_between(before: Footing, now: Footing, *, recomputes: bool) -> int:
+    """Entries that the group lost since the poll before.
 
     `recomputes`: the server's `entries-read` jumps over what was lost, rather than count only what was read.
     """
-    if before is None:
-        # Without entries-read it is not known whether they went before the group was made.
-        if now.ahead is None or now.entries_read is None or now.place is None:
-            return 0
-        return max(0, now.ahead + now.place - now.entries_read)
     if now.cursor == before.cursor:
         if before.undelivered is None or now.undelivered is None:
             return 0

@@ -5,13 +5,12 @@ The first and last entries that XINFO STREAM returns are payload: only their ids
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rlb.domain.entry_id import EntryId
 
 
-@dataclass(frozen=True, slots=True)
-class StreamFacts:
+class StreamFacts(NamedTuple):
     """XINFO STREAM. `entries_added` and `max_deleted_id` are None below Redis 7."""
 
     length: int
@@ -22,8 +21,7 @@ class StreamFacts:
     max_deleted_id: EntryId | None
 
 
-@dataclass(frozen=True, slots=True)
-class GroupFacts:
+class GroupFacts(NamedTuple):
     """One group of XINFO GROUPS. `server_lag` is the server's own number, which may be None or wrong."""
 
     name: str
@@ -34,8 +32,7 @@ class GroupFacts:
     server_lag: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ConsumerFacts:
+class ConsumerFacts(NamedTuple):
     """One consumer of XINFO CONSUMERS. `inactive_ms` (since the last success) exists from Redis 7.2."""
 
     name: str
@@ -46,14 +43,24 @@ class ConsumerFacts:
     """The server says that it has never succeeded; False where the server does not tell."""
 
 
-@dataclass(frozen=True, slots=True)
-class PendingEntry:
+class PendingEntry(NamedTuple):
     """One entry of a group's pending list."""
 
     entry_id: EntryId
     consumer: str
     idle_ms: int
     deliveries: int
+
+
+class PendingLook(NamedTuple):
+    """The first entries of a group's pending list, those with the lowest ids, as many as are looked at."""
+
+    oldest_id: EntryId | None
+    longest_idle_ms: int | None
+    deliveries: tuple[int, ...]
+
+
+NOTHING_PENDING = PendingLook(None, None, ())
 
 
 def is_another_stream(before: StreamFacts, now: StreamFacts) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from rlb.domain.consumers import is_calling
 from rlb.domain.entry_id import EntryId
 from rlb.domain.lag import NO_LAG, Lag
-from rlb.domain.losses import footing_of, lost_between
+from rlb.domain.losses import footing_of, lost_before, lost_between
 from rlb.domain.rates import RateWindow
 from rlb.domain.retention import SAFE, UNKNOWN, Backlog, Headroom, RetentionWatch, estimated_lag, headroom
 from rlb.domain.status import GroupSample, StatusTracker
@@ -34,6 +34,8 @@ def assess(
     state: StreamState, reading: Reading, rules: Rules, *, since_ms: int, recomputes_entries_read: bool
 ) -> Counted:
     """Take a reading into the state. `since_ms` is when the monitor began: what is older than it is not counted."""
+    if reading.is_unchanged:
+        return _assess_at_rest(state, reading, rules)
     counted = Counted()
     facts, before, before_ms = reading.facts, state.facts, state.at_ms
     added = facts.entries_added if not state.is_set_by_hand else None
@@ -76,6 +78,24 @@ def assess(
     return counted
 
 
+def _assess_at_rest(state: StreamState, reading: Reading, rules: Rules) -> Counted:
+    """Nothing was written, read or removed: only times go on."""
+    before_ms, facts = state.at_ms, reading.facts
+    state.at_ms, state.ttl_ms, state.error, state.is_seen_twice = reading.at_ms, reading.ttl_ms, None, True
+    if state.writes is not None and facts.entries_added is not None:
+        state.writes = _advanced(state.writes, rules, before_ms, facts.entries_added, state.at_ms, facts.entries_added)
+    if state.retention is not None:
+        _watch_retention(state, reading, rules)
+    for group, group_reading in zip(state.groups, reading.groups, strict=True):
+        group.is_seen_twice = True
+        if group.reads is not None:
+            group.reads = _advanced(group.reads, rules, before_ms, group.read, state.at_ms, group.read)
+        group.take_details(group_reading, rules.max_deliveries)
+        if group.tracker is not None:
+            _judge(state, group, rules, 0, group.facts, before_ms)
+    return Counted()
+
+
 def _assess_group(
     state: StreamState,
     group: GroupState,
@@ -97,7 +117,10 @@ def _assess_group(
     if not state.is_set_by_hand:
         footing = footing_of(stream, facts, lag, state.positions, before)
     if footing is not None:
-        lost = lost_between(before, footing, recomputes=recomputes)
+        if before is not None:
+            lost = lost_between(before, footing, recomputes=recomputes)
+        elif is_first and not state.is_seen_twice:
+            lost = lost_before(footing)
         group.lost = (group.lost or 0) + lost
         read = group.advance(footing.added, lag, facts.last_delivered_id, lost, is_first=is_first)
     group.footing = footing
@@ -105,11 +128,7 @@ def _assess_group(
         group.reads = _advanced(group.reads, rules, before_ms, group.read - read, state.at_ms, group.read)
     facts_before = None if is_first else group.facts
     group.facts, group.lag, group.oldest_id = facts, lag, reading.oldest_id if lag.entries != 0 else None
-    group.consumers = reading.consumers
-    pending = reading.pending if facts.pending else ()
-    group.oldest_pending_id = pending[0].entry_id if pending else None
-    group.longest_idle_ms = max((each.idle_ms for each in pending), default=None)
-    group.poison = sum(each.deliveries >= rules.max_deliveries for each in pending)
+    group.take_details(reading, rules.max_deliveries)
     _judge(state, group, rules, lost, facts_before, before_ms)
     return read, lost
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rlb.domain.entry_id import EntryId
 from rlb.domain.lag import Lag, ToCount
-from rlb.domain.stream_facts import ConsumerFacts, GroupFacts, PendingEntry, StreamFacts
+from rlb.domain.stream_facts import NOTHING_PENDING, ConsumerFacts, GroupFacts, PendingLook, StreamFacts
 from rlb.redis_io import xinfo
 
 
@@ -21,8 +21,7 @@ class GroupReading:
     oldest_id: EntryId | None
     """The first undelivered entry, where there is one."""
     consumers: tuple[ConsumerFacts, ...] = ()
-    pending: tuple[PendingEntry, ...] = ()
-    """The pending entries with the lowest ids, as many as are looked at."""
+    pending: PendingLook = NOTHING_PENDING
 
     def take_consumers(self, reply: Any) -> None:
         """Take an XINFO CONSUMERS reply."""
@@ -30,7 +29,7 @@ class GroupReading:
 
     def take_pending(self, reply: Any) -> None:
         """Take an XPENDING reply in its extended form."""
-        self.pending = tuple(xinfo.pending_entries(reply))
+        self.pending = xinfo.pending_look(reply)
 
     def take_oldest(self, reply: Any) -> None:
         """Take an XRANGE reply of one entry."""
@@ -62,6 +61,8 @@ class Reading:
     """Size of the larger of its first and last entry: what an entry of it is about as large as."""
     complete: bool | None
     """Whether its last message ends a generation."""
+    is_unchanged: bool = False
+    """Whether nothing was written, read or removed since the last reading."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,16 @@ from rlb.domain.positions import Positions
 from rlb.domain.rates import RateWindow
 from rlb.domain.retention import UNKNOWN, Headroom, RetentionWatch
 from rlb.domain.status import StatusTracker
-from rlb.domain.stream_facts import ConsumerFacts, GroupFacts, StreamFacts, is_another_stream, was_set_by_hand
+from rlb.domain.stream_facts import (
+    NOTHING_PENDING,
+    ConsumerFacts,
+    GroupFacts,
+    StreamFacts,
+    is_another_stream,
+    was_set_by_hand,
+)
 from rlb.domain.stream_info import GroupStatus
-from rlb.monitor.reading import FOREIGN, StreamBounds
+from rlb.monitor.reading import FOREIGN, GroupReading, StreamBounds
 
 
 class GroupState:
@@ -57,7 +64,7 @@ class GroupState:
         self.footing: Footing | None = None
         self.lost: int | None = None
         """Entries lost unread, None where the server does not count entries."""
-        self.server_was_right = False
+        self.server_was_right: bool | None = None
         """Whether the server's lag was right when it was last compared with one that was certain."""
         self.is_seen_twice = False
         self.lost_since_mark = 0
@@ -78,6 +85,13 @@ class GroupState:
         if self.reads is not None:
             return self.reads.per_second()
         return 0.0 if self.is_seen_twice and self.read_mark is not None else None
+
+    def take_details(self, reading: GroupReading, max_deliveries: int) -> None:
+        """Take what a reading says of consumers and pending entries."""
+        self.consumers = reading.consumers
+        look = reading.pending if reading.facts.pending else NOTHING_PENDING
+        self.oldest_pending_id, self.longest_idle_ms = look.oldest_id, look.longest_idle_ms
+        self.poison = sum(deliveries >= max_deliveries for deliveries in look.deliveries)
 
     def advance(self, added: int, lag: Lag, cursor: EntryId, lost: int, *, is_first: bool) -> int:
         """How many entries the group was handed since they were last counted: `added - undelivered` tells.
@@ -122,6 +136,7 @@ class StreamState:
         "payload_bytes",
         "positions",
         "retention",
+        "signature",
         "ttl_ms",
         "writes",
     )
@@ -146,6 +161,8 @@ class StreamState:
         self.bytes: int | None = None
         self.complete: bool | None = None
         self.payload_bytes = 0
+        self.signature: int | None = None
+        """What the last answers come to: the same again, and nothing has changed. None if they left a lag open."""
         self.is_set_by_hand = False
         self.error: str | None = None
         """Why the last poll failed, by the error's prefix: what is kept is not to be shown any more."""
@@ -189,6 +206,7 @@ class StreamState:
         self.positions = Positions()
         self.writes = None
         self.retention = None
+        self.signature = None
         self.is_seen_twice = False
         self.bounds_at_ms = 0
         self.is_set_by_hand = False

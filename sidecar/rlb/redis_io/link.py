@@ -136,13 +136,16 @@ class Link:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         replies: list[Any] = []
 
-        def collect(reply: Any) -> None:
+        def end(reply: Any) -> None:
             replies.append(reply)
-            if len(replies) == len(commands) and not done.done():
+            if not done.done():
                 done.set_result(None)
 
-        for command in commands:
-            self.send(encode(*command), collect)
+        # Replies come in the order of their commands, so the last one ends the wait.
+        *others, last = commands
+        for command in others:
+            self.send(encode(*command), replies.append)
+        self.send(encode(*last), end)
         await done
         return replies
 

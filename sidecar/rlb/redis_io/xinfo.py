@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any
 
 from rlb.domain.entry import Entry, entry_from_fields
-from rlb.domain.entry_id import EntryId, parse_entry_id
-from rlb.domain.stream_facts import ConsumerFacts, GroupFacts, PendingEntry, StreamFacts
+from rlb.domain.entry_id import ZERO, EntryId, parse_entry_id
+from rlb.domain.stream_facts import NOTHING_PENDING, ConsumerFacts, GroupFacts, PendingEntry, PendingLook, StreamFacts
 
 Flat = list[Any]
 
@@ -17,53 +18,68 @@ def fields_of(flat: Flat) -> dict[bytes, Any]:
 
 
 def _name(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")
+    return intern(raw.decode("utf-8", "replace"))
 
 
-def stream_facts(reply: Flat) -> StreamFacts:
+class Ids:
+    """Reads ids that Redis wrote, so without a check; equal ones of one stream become one object."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: dict[bytes, EntryId] = {b"0-0": ZERO}
+
+    def read(self, raw: bytes) -> EntryId:
+        """The id."""
+        found = self._seen.get(raw)
+        if found is None:
+            ms, _, seq = raw.partition(b"-")
+            found = self._seen[raw] = EntryId(int(ms), int(seq))
+        return found
+
+
+def stream_facts(reply: Flat, ids: Ids | None = None) -> StreamFacts:
     """Read an XINFO STREAM reply; the payload in it is dropped here."""
+    return stream_facts_and_ends(reply, ids or Ids())[0]
+
+
+def stream_facts_and_ends(reply: Flat, ids: Ids) -> tuple[StreamFacts, Flat | None, Flat | None]:
+    """Read an XINFO STREAM reply; gives its first and last entry too, which are payload: do not keep them."""
     fields = fields_of(reply)
-    deleted = fields.get(b"max-deleted-entry-id")
-    return StreamFacts(
-        length=fields[b"length"],
-        last_generated_id=parse_entry_id(fields[b"last-generated-id"]),
-        first_id=_entry_id(fields.get(b"first-entry")),
-        last_id=_entry_id(fields.get(b"last-entry")),
-        entries_added=fields.get(b"entries-added"),
-        max_deleted_id=parse_entry_id(deleted) if deleted is not None else None,
+    deleted, first, last = fields.get(b"max-deleted-entry-id"), fields[b"first-entry"], fields[b"last-entry"]
+    read = ids.read
+    facts = StreamFacts(
+        fields[b"length"],
+        read(fields[b"last-generated-id"]),
+        read(first[0]) if first else None,
+        read(last[0]) if last else None,
+        fields.get(b"entries-added"),
+        read(deleted) if deleted is not None else None,
     )
+    return facts, first, last
 
 
-def payload_bytes(reply: Flat) -> int:
-    """The size of the larger of the first and the last entry of an XINFO STREAM reply, in bytes of their values."""
-    fields = fields_of(reply)
-    return max(_size(fields.get(b"first-entry")), _size(fields.get(b"last-entry")))
-
-
-def _size(entry: Flat | None) -> int:
+def size_of(entry: Flat | None) -> int:
+    """The size of an entry's fields, in bytes."""
     return sum(map(len, entry[1])) if entry and entry[1] else 0
 
 
-def is_last_complete(reply: Flat) -> bool | None:
-    """Whether the last entry of an XINFO STREAM reply ends a generation; None without one."""
-    last = fields_of(reply).get(b"last-entry")
-    return entry_from_fields(parse_entry_id(last[0]), fields_of(last[1])).complete if last else None
+def is_complete(entry: Flat | None) -> bool | None:
+    """Whether an entry ends a generation; None without one."""
+    return entry_from_fields(parse_entry_id(entry[0]), fields_of(entry[1])).complete if entry else None
 
 
-def _entry_id(entry: Flat | None) -> EntryId | None:
-    return parse_entry_id(entry[0]) if entry else None
-
-
-def group_facts(reply: list[Flat]) -> list[GroupFacts]:
+def group_facts(reply: list[Flat], ids: Ids | None = None) -> list[GroupFacts]:
     """Read an XINFO GROUPS reply."""
+    read = (ids or Ids()).read
     return [
         GroupFacts(
-            name=_name(fields[b"name"]),
-            consumers=fields[b"consumers"],
-            pending=fields[b"pending"],
-            last_delivered_id=parse_entry_id(fields[b"last-delivered-id"]),
-            entries_read=fields.get(b"entries-read"),
-            server_lag=fields.get(b"lag"),
+            _name(fields[b"name"]),
+            fields[b"consumers"],
+            fields[b"pending"],
+            read(fields[b"last-delivered-id"]),
+            fields.get(b"entries-read"),
+            fields.get(b"lag"),
         )
         for fields in map(fields_of, reply)
     ]
@@ -93,6 +109,23 @@ def pending_entries(reply: list[Flat]) -> list[PendingEntry]:
         PendingEntry(parse_entry_id(entry_id), _name(consumer), idle_ms, deliveries)
         for entry_id, consumer, idle_ms, deliveries in reply
     ]
+
+
+def pending_look(reply: list[Flat]) -> PendingLook:
+    """Read the extended form of an XPENDING reply that began at the lowest id."""
+    if not reply:
+        return NOTHING_PENDING
+    _, _, idle_ms, deliveries = zip(*reply, strict=True)
+    return PendingLook(parse_entry_id(reply[0][0]), max(idle_ms), deliveries)
+
+
+def signature(stream: Flat, groups: list[Flat]) -> int:
+    """What XINFO STREAM and XINFO GROUPS say, in a number: the same, and neither stream nor groups have changed.
+
+    The entries at the end are left out: they change with the ids and counts before them.
+    """
+    told = stream[:-4] if stream[-4] == b"first-entry" else [each for each in stream if not isinstance(each, list)]
+    return hash((*told, *(value for group in groups for value in group)))
 
 
 def entries(reply: list[Flat] | None) -> list[Entry]:
