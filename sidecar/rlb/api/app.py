@@ -20,6 +20,7 @@ from rlb.api.request import DisconnectedError, Receive, Request, Scope
 from rlb.api.routes import JSON_TYPE, BodyBounds, Route, Router
 from rlb.api.table import consumer_routes, health_routes, management_routes, metrics_routes, producer_routes
 from rlb.bridge.core import Core
+from rlb.domain.trace_context import current_trace
 from rlb.errors import ApiError, InternalError
 
 _log = logging.getLogger("rlb.api")
@@ -33,6 +34,8 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
+        # Each request is a task of its own, so this lasts as long as the request does.
+        current_trace.set(request.trace_context)
         try:
             await self._router.find(scope["method"], request.path)(request)
         except DisconnectedError:

@@ -14,7 +14,7 @@ from rlb.bridge.core import Core
 from rlb.bridge.delivery import Delivery, Reading
 from rlb.bridge.subscribe import SubscriptionRequest
 from rlb.bridge.tail import End, Gone, TailEvent
-from rlb.domain.entry import Gap
+from rlb.domain.entry import Entry, Gap
 from rlb.domain.entry_id import parse_entry_id
 from rlb.domain.stream_key import checked_name
 from rlb.errors import ApiError, DrainingError, StreamGoneError
@@ -232,7 +232,17 @@ def _piece(items: list[ItemT], encode: Callable[[ItemT], bytes]) -> tuple[int, b
 
 def _delivered(delivery: Delivery) -> bytes:
     entry = delivery.entry
-    return b'{"entryId":"%d-%d","deliveryCount":%d,"message":%b}' % (*entry.id, delivery.count, entry.json)
+    return b'{"entryId":"%d-%d","deliveryCount":%d,%b"message":%b}' % (
+        *entry.id,
+        delivery.count,
+        _trace(entry),
+        entry.json,
+    )
+
+
+def _trace(entry: Entry) -> bytes:
+    """The entry's trace context as a member, if it has one: ids only, so that nothing has to be quoted."""
+    return b'"traceparent":"%b",' % entry.traceparent.encode() if entry.traceparent is not None else b""
 
 
 def _delivery_line(delivery: Delivery) -> bytes:
@@ -263,7 +273,7 @@ def _line(event: TailEvent) -> bytes:
         case Gone():
             return _error_line(StreamGoneError("the stream has expired or been deleted"))
         case _:
-            return b'{"entryId":"%d-%d","message":%b}\n' % (*event.id, event.json)
+            return b'{"entryId":"%d-%d",%b"message":%b}\n' % (*event.id, _trace(event), event.json)
 
 
 def _sse_event(name: str, data: bytes) -> bytes:

@@ -131,10 +131,14 @@ class AckLine(_Answer):
 
 
 class Delivered(_Answer):
-    """A delivery of `/v1/messages/read`; `message` is null where the entry holds none."""
+    """A delivery of `/v1/messages/read`; `message` is null where the entry holds none.
+
+    `traceparent` is there if the entry carries the context of the generation's span, or of its app's.
+    """
 
     entry_id: str
     delivery_count: int
+    traceparent: str | None = None
     message: StreamMessage | None
 
 
@@ -155,6 +159,7 @@ class TailLine(_Answer):
     """One line of `/v1/tail` as NDJSON: one of these."""
 
     entry_id: str | None = None
+    traceparent: str | None = None
     message: StreamMessage | None = None
     gap: dict[str, Any] | None = None
     end: bool | None = None

@@ -121,6 +121,8 @@ class ProducerRoutes:
             line = parse(body)
         except ValidationError as error:
             raise self._refused(refusal(error)) from None
+        if (context := request.trace_context) is not None:
+            line.draft.belong_to(context)
         ticket = await self._core.appender.append(line.session_id, line.model_id, line.draft)
         reached = await self._core.durability.reached(ticket)
         await request.respond(201, f"{{{ack_members(ticket, reached)}}}\n".encode())
@@ -149,7 +151,7 @@ class ProducerRoutes:
     async def _stream(
         self, request: Request, splitter: Splitter, parse: Parse, at_end: Callable[[], Line | None] = lambda: None
     ) -> None:
-        producer = Producer(fences=not request.flag("shared"))
+        producer = Producer(fences=not request.flag("shared"), context=request.trace_context)
         acks = AckStream(self._core.durability)
         await request.begin((NDJSON,))
         pump = asyncio.create_task(acks.pump(lambda body: request.send(body, self._bounds.stall_s)))

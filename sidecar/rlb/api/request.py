@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from rlb.api.problems import Header, Send
+from rlb.domain.trace_context import TraceContext, parse_trace_context
 from rlb.errors import InvalidMessageError, RequestTimeoutError, RlbError, TooLargeError
 
 Scope = MutableMapping[str, Any]
@@ -57,6 +58,12 @@ class Request:
         """A request header, or None."""
         value = self._headers.get(name)
         return value.decode("latin-1") if value is not None else None
+
+    @property
+    def trace_context(self) -> TraceContext | None:
+        """The caller's span, by the headers `traceparent` and `tracestate`; None without or with broken ones."""
+        parent = self.header(b"traceparent")
+        return parse_trace_context(parent, self.header(b"tracestate")) if parent is not None else None
 
     def query(self, name: str) -> str | None:
         """A query parameter, or None; the last one wins."""

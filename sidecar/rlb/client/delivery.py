@@ -34,6 +34,7 @@ class Delivery:
         "model_id",
         "seen_in",
         "session_id",
+        "traceparent",
     )
 
     def __init__(
@@ -45,6 +46,7 @@ class Delivery:
         entry_id: str,
         delivery_count: int,
         message: StreamMessage,
+        traceparent: str | None = None,
     ) -> None:
         self._settler = settler
         self.group = group
@@ -52,6 +54,9 @@ class Delivery:
         self.entry_id = entry_id
         self.delivery_count = delivery_count
         self.message = message
+        self.traceparent = traceparent
+        """The span of its generation (W3C Trace Context), for a span of the app's own to link to; the first and the
+        last message of a sampled generation have it."""
         self.seen_in = 0
         """The number of the connection over which its subscription saw it last."""
 

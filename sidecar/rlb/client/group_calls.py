@@ -56,7 +56,13 @@ class GroupCalls(Connection):
             count_so_far = members["deliveryCount"]
             deliveries.append(
                 Delivery(
-                    self._settlements, group, stream, entry_id=entry_id, delivery_count=count_so_far, message=message
+                    self._settlements,
+                    group,
+                    stream,
+                    entry_id=entry_id,
+                    delivery_count=count_so_far,
+                    message=message,
+                    traceparent=members.get("traceparent"),
                 )
             )
         if unreadable:

@@ -145,7 +145,13 @@ class Subscription:
             await self._refuse_unreadable(stream, entry_id)
             return None
         delivery = Delivery(
-            self, self.group, stream, entry_id=entry_id, delivery_count=members["deliveryCount"], message=message
+            self,
+            self.group,
+            stream,
+            entry_id=entry_id,
+            delivery_count=members["deliveryCount"],
+            message=message,
+            traceparent=members.get("traceparent"),
         )
         delivery.seen_in = self._conversation
         self._held[name] = delivery

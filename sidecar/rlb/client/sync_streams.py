@@ -101,6 +101,11 @@ class SyncDelivery:
         """The model of its stream."""
         return self._delivery.model_id
 
+    @property
+    def traceparent(self) -> str | None:
+        """The span of its generation, see `Delivery.traceparent`."""
+        return self._delivery.traceparent
+
     def ack(self) -> None:
         """Settle the delivery. Raises what `Delivery.ack` raises."""
         self._thread.call(self._delivery.ack())

@@ -10,6 +10,7 @@ from pydantic_core import from_json
 
 from rlb.domain.entry_id import EntryId
 from rlb.domain.message import complete_of
+from rlb.domain.trace_context import parse_trace_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Entry:
     is_numbered: bool
     """Whether the id's second half is the message's `metadata.sequence`, as rlb writes it: then ids show gaps."""
     traceparent: str | None = None
+    """The trace context that the entry carries, if it is one; hexadecimal digits and dashes."""
     timestamp_ms: int | None = None
     """`metadata.timestamp`, by the clock of whoever wrote it; None where it is not there, or was not looked for."""
 
@@ -34,7 +36,7 @@ class Entry:
 def entry_from_fields(entry_id: EntryId, fields: Mapping[bytes, bytes]) -> Entry:
     """Read an entry, whoever wrote it; what is not JSON is passed on as an entry without a message."""
     traceparent = fields.get(b"traceparent")
-    trace = traceparent.decode("ascii", "replace") if traceparent is not None else None
+    trace = _trace_of(traceparent) if traceparent is not None else None
     data = fields.get(b"data")
     if data is None:
         return Entry(entry_id, None, False, False, trace)
@@ -56,6 +58,11 @@ def entry_from_fields(entry_id: EntryId, fields: Mapping[bytes, bytes]) -> Entry
         trace,
         timestamp if isinstance(timestamp, int) else None,
     )
+
+
+def _trace_of(traceparent: bytes) -> str | None:
+    context = parse_trace_context(traceparent.decode("ascii", "replace"))
+    return context.traceparent if context is not None else None
 
 
 @dataclass(frozen=True, slots=True)
