@@ -8,9 +8,10 @@ import gc
 import logging
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rlb.api.app import probe_app, socket_app
 from rlb.api.connection_gate import ConnectionLimits
@@ -34,6 +35,7 @@ from rlb.bridge.tail import Tails
 from rlb.bridge.tracer import Tracer
 from rlb.domain.keys import Keys
 from rlb.errors import SettingsError, StartError
+from rlb.monitor.duty import Duty
 from rlb.monitor.monitor import Monitor, PollObserver
 from rlb.redis_io.embedded import EmbeddedServer
 from rlb.redis_io.topology import Standalone
@@ -42,6 +44,11 @@ from rlb.telemetry.poll_counts import PollCounts
 from rlb.telemetry.polled import polled
 from rlb.telemetry.self_metrics import Parts, PollState, QueueState, self_metrics
 from rlb.telemetry.telemetry import Telemetry
+from rlb.telemetry.tracing import open_tracing
+
+if TYPE_CHECKING:
+    # At run time it is imported only to trace, as OpenTelemetry is.
+    from rlb.telemetry.tracing_session import TracingSession
 
 _log = logging.getLogger("rlb")
 
@@ -112,6 +119,14 @@ def build_monitor(
     return Monitor(topology, Keys(settings.stream.prefix), limits, settings, own=own, observer=observer)
 
 
+def build_duty(settings: Settings, topology: Standalone, monitor: Monitor, telemetry: Telemetry) -> Duty:
+    """What has the monitor poll, not yet started; what the polls find is shown in the telemetry."""
+    owner = telemetry.resource["service.instance.id"]
+    duty = Duty(topology, Keys(settings.stream.prefix), settings.monitor, monitor, owner)
+    telemetry.registry.observe_with(polled(lambda: duty.census, lambda: duty.totals, telemetry.caps))
+    return duty
+
+
 class Service:
     """A running sidecar, as an async context manager: entered it listens, left it has drained.
 
@@ -141,6 +156,7 @@ class Service:
         _log.info("service.stopped")
 
     async def _start(self, parts: contextlib.AsyncExitStack) -> None:
+        began_ns = time.time_ns()
         settings = self.settings
         redis = settings.redis
         if self._embedded:
@@ -152,29 +168,35 @@ class Service:
         if redis.url is None:
             raise SettingsError(NO_REDIS)
         telemetry = await parts.enter_async_context(Telemetry(settings))
+        tracing = open_tracing(settings, telemetry.registry, telemetry.resource, redis.url)
+        if tracing is not None:
+            tracing.start()
+            parts.push_async_callback(tracing.close)
         topology = Standalone(redis, settings.append.deadline_ms / 1000)
 
         def own() -> Iterable[str]:
             return core.keys_in_use()
 
         monitor = build_monitor(settings, topology, own, PollCounts(telemetry.registry, telemetry.caps))
-        telemetry.registry.observe_with(polled(lambda: monitor.census, lambda: monitor.totals, telemetry.caps))
-        core = build_core(settings, topology, monitor)
-        self.health.watch("redis", lambda: _redis_condition(topology))
+        duty = build_duty(settings, topology, monitor, telemetry)
+        core = build_core(settings, topology, monitor, tracer=tracing)
+        self.health.watch("redis", lambda: redis_condition(topology))
         topology.start()
         core.appender.start()
-        if settings.monitor.scope == "off":
-            monitor.connect()
-        else:
-            monitor.start()
-            self.health.watch("monitor", lambda: _monitor_condition(monitor))
-        for closing in (topology.close, monitor.close, core.reader.close, core.index.close, core.appender.close):
+        duty.start()
+        if settings.monitor.scope != "off":
+            self.health.watch("monitor", lambda: duty_condition(duty))
+        for closing in (topology.close, duty.close, core.reader.close, core.index.close, core.appender.close):
             parts.push_async_callback(closing)
-        await parts.enter_async_context(self._serving(core, monitor, telemetry))
+        await parts.enter_async_context(self._serving(core, monitor, duty, telemetry, tracing))
+        if tracing is not None:
+            tracing.lifecycle("startup", began_ns)
         _log.info("service.started", extra={"socket": str(settings.socket.path), "embedded": self._embedded})
 
     @contextlib.asynccontextmanager
-    async def _serving(self, core: Core, monitor: Monitor, telemetry: Telemetry) -> AsyncIterator[None]:
+    async def _serving(
+        self, core: Core, monitor: Monitor, duty: Duty, telemetry: Telemetry, tracing: TracingSession | None
+    ) -> AsyncIterator[None]:
         """Listen; on leaving, drain within `drain_s`: take nothing new, write what was taken, end the streams."""
         settings = self.settings.socket
         limits = ConnectionLimits.from_settings(settings)
@@ -183,11 +205,11 @@ class Service:
         )
         with (
             BoundSocket(settings.path, mode=settings.mode, shared_folder=settings.folder == "shared") as bound,
-            _probe_listener(self.settings) as probe_socket,
+            probe_listener(self.settings) as probe_socket,
         ):
             render = telemetry.exposition.render
             server = HttpServer(socket_app(core, self.health, bounds, self.draining, render), bound.socket, limits)
-            telemetry.registry.observe_with(self_metrics(self.settings, _observed_parts(core, monitor, server)))
+            telemetry.registry.observe_with(self_metrics(self.settings, _observed_parts(core, monitor, duty, server)))
             await server.start()
             self.health.watch("socket", lambda: _socket_condition(bound))
             probes = None
@@ -198,6 +220,7 @@ class Service:
                 yield
             finally:
                 loop = asyncio.get_running_loop()
+                drained_ns = time.time_ns()
                 until_s = loop.time() + self.settings.drain_s
                 self._say_draining()
                 server.stop_accepting()
@@ -207,34 +230,33 @@ class Service:
                     await probes.stop(0.1)
                 log = _log.warning if unwritten or cut_off else _log.info
                 log("service.drained", extra={"unwritten_messages": unwritten, "cut_off_requests": cut_off})
+                if tracing is not None:
+                    tracing.lifecycle("drain", drained_ns, unwritten_messages=unwritten, cut_off_requests=cut_off)
 
     def _say_draining(self) -> None:
         self.health.is_draining = True
         self.draining.set()
 
 
-def _observed_parts(core: Core, monitor: Monitor, server: HttpServer) -> Parts:
+def _observed_parts(core: Core, monitor: Monitor, duty: Duty, server: HttpServer) -> Parts:
     """What the metrics about the sidecar itself are taken from."""
     appender, topology = core.appender, core.topology
     return Parts(
         queue=lambda: QueueState(appender.waiting, appender.buffered_bytes),
         roles=server.roles,
         links=lambda: topology.links,
-        poll=lambda: PollState(monitor.last_success_s, monitor.clock_skew_s),
+        poll=lambda: PollState(monitor.last_success_s, monitor.clock_skew_s, duty.leads),
     )
 
 
-def _redis_condition(topology: Standalone) -> Condition:
+def redis_condition(topology: Standalone) -> Condition:
     link = topology.main
     return Condition("up") if link.is_up else Condition("down", link.reason)
 
 
-def _monitor_condition(monitor: Monitor) -> Condition:
-    if monitor.last_success_s is None:
-        return Condition("starting", monitor.trouble)
-    if monitor.trouble is not None:
-        return Condition("down", monitor.trouble)
-    return Condition("up", f"{monitor.waiting} streams wait for the next poll" if monitor.waiting else None)
+def duty_condition(duty: Duty) -> Condition:
+    now = duty.state
+    return Condition(now.state, now.reason)
 
 
 def _socket_condition(bound: BoundSocket) -> Condition:
@@ -242,7 +264,7 @@ def _socket_condition(bound: BoundSocket) -> Condition:
 
 
 @contextlib.contextmanager
-def _probe_listener(settings: Settings) -> Iterator[socket.socket | None]:
+def probe_listener(settings: Settings) -> Iterator[socket.socket | None]:
     """The TCP socket for health, or None if it is off."""
     metrics = settings.metrics
     if metrics.port == 0:
@@ -259,7 +281,7 @@ def _probe_listener(settings: Settings) -> Iterator[socket.socket | None]:
         yield listener
 
 
-def _calm_collector() -> None:
+def calm_collector() -> None:
     """Have the garbage collector look less often.
 
     Messages on their way are many and live for milliseconds; looking through all that was imported holds them up.
@@ -271,6 +293,11 @@ def _calm_collector() -> None:
 
 async def serve(settings: Settings, *, embedded: bool = False) -> None:
     """Run a sidecar until SIGTERM or SIGINT; a second signal ends it at once."""
+    await run_until_signal(Service(settings, embedded=embedded))
+
+
+async def run_until_signal(service: contextlib.AbstractAsyncContextManager[object]) -> None:
+    """Keep a service entered until SIGTERM or SIGINT; a second signal ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -283,6 +310,6 @@ async def serve(settings: Settings, *, embedded: bool = False) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    async with Service(settings, embedded=embedded):
-        _calm_collector()
+    async with service:
+        calm_collector()
         await stop.wait()

@@ -31,13 +31,15 @@ class Candidate:
         self.changes: list[bool] = []
         self.lost_at_s = 0.0
         topology = Standalone(RedisSettings(url=url, backoff_min_s=0.005, backoff_max_s=0.02), 1.0)
-        self.lease = Lease(topology, KEYS, name, seconds, self._on_change)
+        self.lease = Lease(topology, KEYS, name, seconds, self._on_taken, self._on_lost)
         self.lease.start()
 
-    def _on_change(self, is_leader: bool) -> None:
-        self.changes.append(is_leader)
-        if not is_leader:
-            self.lost_at_s = time.monotonic()
+    def _on_taken(self) -> None:
+        self.changes.append(True)
+
+    def _on_lost(self) -> None:
+        self.changes.append(False)
+        self.lost_at_s = time.monotonic()
 
     @property
     def leads(self) -> bool:

@@ -14,7 +14,7 @@ DESCRIPTORS = 65_536
 _SETTING = "Settings"
 
 
-def _setting(flag: str, metavar: str, text: str) -> object:
+def setting(flag: str, metavar: str, text: str) -> object:
     """A flag that is passed on as it was written, so that whatever is wrong with it is told as with any setting."""
     return typer.Option(flag, metavar=metavar, help=text, rich_help_panel=_SETTING)
 
@@ -24,23 +24,23 @@ def run(
     embedded: Annotated[
         bool, typer.Option("--embedded", help="Bring along a Valkey of its own, which keeps nothing on disk.")
     ] = False,
-    redis_url: Annotated[str | None, _setting("--redis-url", "URL", "Redis behind the bridge.")] = None,
+    redis_url: Annotated[str | None, setting("--redis-url", "URL", "Redis behind the bridge.")] = None,
     redis_password_file: Annotated[
-        str | None, _setting("--redis-password-file", "FILE", "File that holds the password.")
+        str | None, setting("--redis-password-file", "FILE", "File that holds the password.")
     ] = None,
-    socket_path: Annotated[str | None, _setting("--socket-path", "PATH", "Unix socket to listen on.")] = None,
-    socket_mode: Annotated[str | None, _setting("--socket-mode", "MODE", "File mode of the socket, octal.")] = None,
-    metrics_host: Annotated[str | None, _setting("--metrics-host", "HOST", "Address for probes and scrapes.")] = None,
-    metrics_port: Annotated[str | None, _setting("--metrics-port", "PORT", "TCP port for them; 0 = off.")] = None,
-    stream_prefix: Annotated[str | None, _setting("--stream-prefix", "TEXT", "What stream keys begin with.")] = None,
+    socket_path: Annotated[str | None, setting("--socket-path", "PATH", "Unix socket to listen on.")] = None,
+    socket_mode: Annotated[str | None, setting("--socket-mode", "MODE", "File mode of the socket, octal.")] = None,
+    metrics_host: Annotated[str | None, setting("--metrics-host", "HOST", "Address for probes and scrapes.")] = None,
+    metrics_port: Annotated[str | None, setting("--metrics-port", "PORT", "TCP port for them; 0 = off.")] = None,
+    stream_prefix: Annotated[str | None, setting("--stream-prefix", "TEXT", "What stream keys begin with.")] = None,
     stream_max_length: Annotated[
-        str | None, _setting("--stream-max-length", "N", "Entries kept in a stream; 0 = no limit.")
+        str | None, setting("--stream-max-length", "N", "Entries kept in a stream; 0 = no limit.")
     ] = None,
     stream_retention_ms: Annotated[
-        str | None, _setting("--stream-retention-ms", "MS", "How long a stream outlives its last write.")
+        str | None, setting("--stream-retention-ms", "MS", "How long a stream outlives its last write.")
     ] = None,
-    log_level: Annotated[str | None, _setting("--log-level", "LEVEL", "debug, info, warning or error.")] = None,
-    log_format: Annotated[str | None, _setting("--log-format", "FORMAT", "json or console.")] = None,
+    log_level: Annotated[str | None, setting("--log-level", "LEVEL", "debug, info, warning or error.")] = None,
+    log_format: Annotated[str | None, setting("--log-format", "FORMAT", "json or console.")] = None,
 ) -> None:
     """Run the sidecar until SIGTERM or Ctrl-C.
 

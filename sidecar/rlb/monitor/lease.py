@@ -34,8 +34,11 @@ RELEASE_S = 0.5
 """How long a close waits for Redis; a lease that is not given up ends by itself."""
 
 
+NOT_ASKED = "not asked yet"
+
+
 class Lease:
-    """One candidate's view. `on_change` is told of each change, in the loop, and must not raise."""
+    """One candidate's view. `on_taken` and `on_lost` are called in turn, in the loop, and must not raise."""
 
     def __init__(
         self,
@@ -43,15 +46,17 @@ class Lease:
         keys: Keys,
         owner: str,
         seconds: float,
-        on_change: Callable[[bool], None] = lambda _: None,
+        on_taken: Callable[[], None],
+        on_lost: Callable[[], None],
     ) -> None:
-        self.reason: str | None = "not asked yet"
+        self.reason: str | None = NOT_ASKED
         """Why it is not known who leads; None if it is."""
         self._key = keys.observer
         # Two processes with one name must not both believe that it is theirs.
         self._owner = f"{owner}/{secrets.token_hex(8)}"
         self._seconds = seconds
-        self._on_change = on_change
+        self._on_taken = on_taken
+        self._on_lost = on_lost
         # A link of its own: a renewal must not queue behind a poll.
         self._link = topology.blocking_link(self._key, "lease", 0.0)
         self._until_s = 0.0
@@ -119,7 +124,7 @@ class Lease:
         if not self._was_leader:
             self._was_leader = True
             _log.info("lease.taken")
-            self._on_change(True)
+            self._on_taken()
 
     def _let_go(self, reason: str) -> None:
         self._until_s = 0.0
@@ -129,7 +134,7 @@ class Lease:
         if self._was_leader:
             self._was_leader = False
             _log.info("lease.lost", extra={"reason": reason})
-            self._on_change(False)
+            self._on_lost()
 
 
 def _reason(error: Exception) -> str:

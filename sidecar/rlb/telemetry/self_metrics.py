@@ -52,7 +52,8 @@ class QueueState:
 class Parts:
     """What is asked at a collection; each call gives what is so now."""
 
-    queue: Callable[[], QueueState]
+    queue: Callable[[], QueueState] | None
+    """None where no apps are served."""
     roles: Callable[[], Mapping[str, int]]
     """Open connections of the socket by role."""
     links: Callable[[], Iterable[LinkState]]
@@ -64,15 +65,12 @@ def self_metrics(settings: Settings, parts: Parts, environ: Mapping[str, str] = 
     fixed = (
         Sample("rlb.build.info", build_labels(environ), 1),
         Sample("rlb.config.info", config_labels(settings), 1),
-        Sample("rlb.ingest.queue.size.limit", {}, settings.append.buffer_bytes),
-        Sample("rlb.ingest.queue.capacity", {}, settings.append.buffer_bytes // OVERHEAD_BYTES),
     )
 
     def source() -> Iterator[Sample]:
         yield from fixed
-        queue = parts.queue()
-        yield Sample("rlb.ingest.queue.length", {}, queue.messages)
-        yield Sample("rlb.ingest.queue.size", {}, queue.bytes)
+        if parts.queue is not None:
+            yield from _queue_samples(parts.queue(), settings.append.buffer_bytes)
         for role, count in parts.roles().items():
             yield Sample("rlb.ingest.connections", {"role": role}, count)
         yield from _link_samples(parts.links())
@@ -100,6 +98,13 @@ def config_labels(settings: Settings) -> dict[str, str]:
         "retention_ms": str(stream.retention_ms),
         "interval_seconds": f"{settings.monitor.interval_seconds:g}",
     }
+
+
+def _queue_samples(queue: QueueState, limit: int) -> Iterator[Sample]:
+    yield Sample("rlb.ingest.queue.size.limit", {}, limit)
+    yield Sample("rlb.ingest.queue.capacity", {}, limit // OVERHEAD_BYTES)
+    yield Sample("rlb.ingest.queue.length", {}, queue.messages)
+    yield Sample("rlb.ingest.queue.size", {}, queue.bytes)
 
 
 def _link_samples(links: Iterable[LinkState]) -> Iterator[Sample]:

@@ -20,10 +20,13 @@ from rlb.telemetry.resource import resource_attributes
 class Telemetry:
     """Made before the parts that count in `registry`; entered, it watches the loop and exports over OTLP if asked to.
 
-    Leave it when those parts have stopped, so that the last export has all that they counted.
+    Leave it when those parts have stopped, so that the last export has all that they counted. `place` tells processes
+    on one host apart that have no socket.
     """
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str] = os.environ, *, place: str | None = None
+    ) -> None:
         self.registry = Registry(
             {
                 "messaging.destination.template": f"{settings.stream.prefix}:{{session}}:{{model}}",
@@ -31,7 +34,7 @@ class Telemetry:
             }
         )
         self.caps = LabelCaps(settings.limits, self.registry)
-        self.resource = resource_attributes(environ, str(settings.socket.path))
+        self.resource = resource_attributes(environ, place or str(settings.socket.path))
         self.exposition = Exposition(self.registry, self.resource)
         self._environ = environ
         self._loop_watch: asyncio.Task[None] | None = None

@@ -1,0 +1,75 @@
+"""Duty: who polls. With the scope `all` there are many that could, and only the one with the lease does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rlb.domain.census import Census, Totals
+from rlb.domain.keys import Keys
+from rlb.monitor.lease import NOT_ASKED, Lease
+from rlb.monitor.monitor import Monitor
+from rlb.redis_io.topology import Topology
+from rlb.settings import MonitorSettings
+
+
+@dataclass(frozen=True, slots=True)
+class DutyState:
+    """How the watching goes, as a component's health."""
+
+    state: Literal["up", "down", "starting"]
+    reason: str | None = None
+
+
+class Duty:
+    """Starts and stops the polls of a monitor by the settings; `owner` is the name under which it competes."""
+
+    def __init__(self, topology: Topology, keys: Keys, settings: MonitorSettings, monitor: Monitor, owner: str) -> None:
+        self._settings = settings
+        self._monitor = monitor
+        self._lease: Lease | None = None
+        if settings.scope == "all":
+            self._lease = Lease(topology, keys, owner, settings.lease_seconds, monitor.resume, monitor.pause)
+
+    def start(self) -> None:
+        """Begin to connect, and to poll as soon as it is due to us."""
+        self._monitor.connect()
+        if self._lease is not None:
+            self._lease.start()
+        elif self._settings.scope == "own":
+            self._monitor.resume()
+
+    async def close(self) -> None:
+        """Stop polling, give up the lease, and close the connections."""
+        if self._lease is not None:
+            await self._lease.close()
+        await self._monitor.close()
+
+    @property
+    def leads(self) -> bool | None:
+        """Whether it is us who poll; None where there is no choice."""
+        return self._lease.is_leader if self._lease is not None else None
+
+    @property
+    def census(self) -> Census:
+        """The last count of all streams; empty while another counts them."""
+        return Census() if self.leads is False else self._monitor.census
+
+    @property
+    def totals(self) -> Totals:
+        """What was counted since the start; empty while another counts."""
+        return Totals() if self.leads is False else self._monitor.totals
+
+    @property
+    def state(self) -> DutyState:
+        """How the polls go; one that stands by is well."""
+        monitor, lease = self._monitor, self._lease
+        if lease is not None and not lease.is_leader:
+            if lease.reason is not None:
+                return DutyState("starting" if lease.reason == NOT_ASKED else "down", lease.reason)
+            return DutyState("up", "stands by: another observer polls")
+        if monitor.last_success_s is None:
+            return DutyState("starting", monitor.trouble)
+        if monitor.trouble is not None:
+            return DutyState("down", monitor.trouble)
+        return DutyState("up", f"{monitor.waiting} streams wait for the next poll" if monitor.waiting else None)
