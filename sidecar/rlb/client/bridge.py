@@ -8,6 +8,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Self
 
+from rlb.client.caller import Inject, caller_context
 from rlb.client.consumer_name import consumer_name
 from rlb.client.generation import WINDOW_LINES, Generation, Opening
 from rlb.client.group_calls import GroupCalls
@@ -31,6 +32,9 @@ class Bridge(ProducerCalls, GroupCalls, StreamCalls):
         timeout_s: how long the answer to a call may take.
         ack_timeout_s: how long acks of a generation may stay away until its connection counts as lost. It has to
             be more than the sidecar's own deadline for a write (`RLB_APPEND__DEADLINE_MS`).
+        inject: tells the app's trace context by writing it into a dict of headers; for an app with OpenTelemetry it
+            is `opentelemetry.propagate.inject`. Each generation, relayed answer and single token that names no
+            `traceparent` then belongs to the span in which it was begun.
 
     Raises:
         SettingsError: `RLB_SOCKET__PATH` is no path of a socket.
@@ -43,8 +47,9 @@ class Bridge(ProducerCalls, GroupCalls, StreamCalls):
         patience_s: float = 30.0,
         timeout_s: float = 15.0,
         ack_timeout_s: float = 15.0,
+        inject: Inject | None = None,
     ) -> None:
-        super().__init__(socket_path, patience_s=patience_s, timeout_s=timeout_s)
+        super().__init__(socket_path, patience_s=patience_s, timeout_s=timeout_s, inject=inject)
         self._ack_timeout_s = ack_timeout_s
         self._channels: dict[Durability, TokenChannel] = {}
         self._subscriptions: weakref.WeakSet[Subscription] = weakref.WeakSet()
@@ -83,12 +88,17 @@ class Bridge(ProducerCalls, GroupCalls, StreamCalls):
             temperature: sampling temperature, for the messages' metadata.
             max_tokens: the limit that the model was given, for the messages' metadata.
             durability: what an ack is to stand for: `written`, `replicated` or `fsynced`.
-            traceparent: the app's span (W3C Trace Context).
+            traceparent: the app's span (W3C Trace Context), by default the one that the bridge's `inject` tells.
             requested_at: when the app received the request, Unix ms.
             window: tokens that may wait for their acks until `produce` waits. A larger window than the default needs
                 a sidecar that recognises as many repeated messages (`RLB_STREAM__DEDUPE_ENTRIES`).
         """
-        opening = Opening(session_id, model_id, role, temperature, max_tokens, durability, traceparent, requested_at)
+        tracestate = None
+        if traceparent is None and (context := caller_context(self._inject)) is not None:
+            traceparent, tracestate = context.traceparent, context.state
+        opening = Opening(
+            session_id, model_id, role, temperature, max_tokens, durability, traceparent, requested_at, tracestate
+        )
         return Generation(opening, self._channel(durability), window)
 
     def tail(

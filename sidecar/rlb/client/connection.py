@@ -5,6 +5,7 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
+from rlb.client.caller import Inject
 from rlb.client.settlements import Settlements
 from rlb.client.transport import Transport
 from rlb.settings import client_socket_path
@@ -13,14 +14,24 @@ from rlb.settings import client_socket_path
 class Connection:
     """The transport to one sidecar, and the acks on their way to it. Opened in the loop that uses it.
 
+    `inject` tells the app's trace context.
+
     Raises:
         SettingsError: no path is given, and `RLB_SOCKET__PATH` is no path of a socket.
     """
 
-    def __init__(self, socket_path: str | PathLike[str] | None, *, patience_s: float, timeout_s: float) -> None:
+    def __init__(
+        self,
+        socket_path: str | PathLike[str] | None,
+        *,
+        patience_s: float,
+        timeout_s: float,
+        inject: Inject | None = None,
+    ) -> None:
         self.socket_path = client_socket_path() if socket_path is None else Path(socket_path)
         self._patience_s = patience_s
         self._timeout_s = timeout_s
+        self._inject = inject
         self._opened: tuple[Transport, Settlements] | None = None
 
     def _open(self) -> None:

@@ -37,8 +37,8 @@ _log = logging.getLogger("rlb.client.generation")
 class Opening:
     """What all tokens of a generation have in common.
 
-    `traceparent` is the app's span and `requested_at` when the app received the request (Unix ms): with it the time
-    to first token is known.
+    `traceparent` with `tracestate` is the app's span, and `requested_at` when the app received the request (Unix ms):
+    with it the time to first token is known.
     """
 
     session_id: str
@@ -49,6 +49,7 @@ class Opening:
     durability: Durability = "written"
     traceparent: str | None = None
     requested_at: int | None = None
+    tracestate: str | None = None
 
     def members(self) -> bytes:
         """The members of every line, without braces."""
@@ -64,9 +65,13 @@ class Opening:
 
     def edge_members(self, *, is_first: bool) -> bytes:
         """The members of the first and the last line, with a comma before each."""
-        traceparent = b',"traceparent":' + to_json(self.traceparent) if self.traceparent is not None else b""
+        trace = b""
+        if self.traceparent is not None:
+            trace = b',"traceparent":' + to_json(self.traceparent)
+            if self.tracestate is not None:
+                trace += b',"tracestate":' + to_json(self.tracestate)
         requested_at = b',"requestedAt":%d' % self.requested_at if is_first and self.requested_at is not None else b""
-        return traceparent + requested_at
+        return trace + requested_at
 
 
 class Generation:

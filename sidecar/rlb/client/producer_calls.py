@@ -10,6 +10,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from rlb.client.answers import Ack, ack_from_wire
+from rlb.client.caller import caller_context
 from rlb.client.connection import Connection
 from rlb.client.transport import LinkError
 from rlb.domain.draft import Durability, new_message_id
@@ -50,8 +51,9 @@ class ProducerCalls(Connection):
         """Write one token (produceToken); `generation` is the fast way to write many.
 
         A repeated call with the same `message_id` gives the entry that the first one made. `requested_at` is Unix
-        time in ms.
+        time in ms. `traceparent` is the app's span, by default the one that the bridge's `inject` tells.
         """
+        context = caller_context(self._inject) if traceparent is None else None
         sampling = {"temperature": temperature, "maxTokens": max_tokens}
         body = {
             "sessionId": session_id,
@@ -62,7 +64,8 @@ class ProducerCalls(Connection):
             "messageId": message_id if message_id is not None else new_message_id(),
             "durability": durability,
             "metadata": _given(sampling) or None,
-            "traceparent": traceparent,
+            "traceparent": context.traceparent if context is not None else traceparent,
+            "tracestate": context.state if context is not None else None,
             "requestedAt": requested_at,
         }
         return ack_from_wire(await self._transport.call("POST", "/v1/tokens", _given(body)))
@@ -102,6 +105,10 @@ class ProducerCalls(Connection):
         """
         failures: list[Exception] = []
         headers = {"Content-Type": "text/event-stream"}
+        if (context := caller_context(self._inject)) is not None:
+            headers["traceparent"] = context.traceparent
+            if context.state is not None:
+                headers["tracestate"] = context.state
         params = {"sessionId": session_id, "modelId": model_id}
         messages, last = 0, None
         try:

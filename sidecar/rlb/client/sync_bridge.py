@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from rlb.client.bridge import Bridge
+from rlb.client.caller import Inject
 from rlb.client.loop_thread import CLOSED, LoopThread
 from rlb.client.producer_calls import Relayed
 from rlb.client.sync_streams import SyncDelivery, SyncGeneration, SyncSubscription, SyncTail
@@ -52,7 +53,7 @@ class SyncBridge:
 
     One loop runs in a thread of its own, from `with` to the end of the block. Arguments and errors are those of
     `Bridge`. Open it after a fork, not before. A callback such as `on_gap` is called in the bridge's thread, where it
-    must not call the bridge.
+    must not call the bridge; `inject` is too, in the context of the thread that calls.
     """
 
     def __init__(
@@ -62,8 +63,11 @@ class SyncBridge:
         patience_s: float = 30.0,
         timeout_s: float = 15.0,
         ack_timeout_s: float = 15.0,
+        inject: Inject | None = None,
     ) -> None:
-        self._bridge = Bridge(socket_path, patience_s=patience_s, timeout_s=timeout_s, ack_timeout_s=ack_timeout_s)
+        self._bridge = Bridge(
+            socket_path, patience_s=patience_s, timeout_s=timeout_s, ack_timeout_s=ack_timeout_s, inject=inject
+        )
         self._thread: LoopThread | None = None
 
     @property

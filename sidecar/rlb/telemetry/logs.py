@@ -1,4 +1,8 @@
-"""Structured logs: an event name, then what it is about. Never what an app sent."""
+"""Structured logs: an event name, then what it is about. Never what an app sent.
+
+A line that is written for a request of a traced app, or about a generation that is traced, has the ids of its trace and
+span, as OpenTelemetry names them in logs that are not its own: `trace_id` and `span_id`.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,17 @@ import logging
 import sys
 from typing import Any, Literal
 
+from rlb.domain.trace_context import current_trace
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def _context(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    """What the event is about. A span that it names itself is closer to it than the request's."""
+    context = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    if "trace_id" not in context and (trace := current_trace.get()) is not None:
+        context["trace_id"], context["span_id"] = trace.trace_id, trace.span_id
+    return context
 
 
 class JsonFormatter(logging.Formatter):

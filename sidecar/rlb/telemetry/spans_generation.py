@@ -74,7 +74,8 @@ class TracedGeneration:
     """A sampled generation that is under way.
 
     Its entries carry its own context, which is below the app's: readers then refer to the generation, and by it to
-    the app. `inject` says which entries carry it; an entry for which the app has sent a context carries it always.
+    the app. `inject` says which entries do; an entry for which the app has sent a context counts with the first and
+    last. With `off` they carry what the app has sent, if anything.
     """
 
     __slots__ = (
@@ -112,9 +113,9 @@ class TracedGeneration:
         """A message of it is about to be queued."""
         draft = ticket.draft
         self.touched_s = time.monotonic()
-        is_edge = self._messages == 0 or draft.complete is not None
+        is_carrier = self._messages == 0 or draft.complete is not None or draft.traceparent is not None
         self._messages += 1
-        if self._inject == "every" or draft.traceparent is not None or (is_edge and self._inject == "first_last"):
+        if self._inject == "every" or (is_carrier and self._inject == "first_last"):
             draft.traceparent, draft.tracestate = self.trace.traceparent, self.trace.state
         ticket.trace = TracedMessage(self, self._writes)
 

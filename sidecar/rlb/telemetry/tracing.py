@@ -6,7 +6,8 @@ What a span stands for, and which attributes it has, is in `spans*.py`. What tra
   the HTTP header of that name, which goes for all generations of the request. The member wins over the header.
 - A sampled generation has a span of its own below the app's. Its entries carry the context of that span, so that a
   reader refers to the generation, and by way of it to the app: the first and the last entry, every one or none
-  (`RLB_TRACE__INJECT`). An entry for which the app itself has sent a context carries the generation's instead.
+  (`RLB_TRACE__INJECT`). An entry for which the app itself has sent a context carries the generation's instead, unless
+  that is `off`.
 - A generation that is not sampled, or any while tracing is off, passes the app's context on as it came: with the
   messages that had it, and for a header with the first and last message of each generation.
 """
