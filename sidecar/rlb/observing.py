@@ -14,7 +14,6 @@ from rlb.api.server import HttpServer
 from rlb.errors import SettingsError
 from rlb.redis_io.topology import Standalone
 from rlb.service import (
-    NO_REDIS,
     build_duty,
     build_monitor,
     duty_condition,
@@ -28,6 +27,8 @@ from rlb.telemetry.self_metrics import Parts, PollState, self_metrics
 from rlb.telemetry.telemetry import Telemetry
 
 _log = logging.getLogger("rlb")
+
+NO_REDIS = "RLB_REDIS__URL is not set: expected the URL of the Redis to watch"
 
 STOP_S = 0.5
 """How long a scrape that is under way may take when the observer stops."""

@@ -1,0 +1,134 @@
+"""`rlb observe`: one of many polls and tells, the others stand by, and take over."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import pytest
+
+from tests.cli.processes import PATIENCE_S, Running, rlb
+from tests.servers.process import RedisServer
+
+ENV = {"RLB_MONITOR__INTERVAL_SECONDS": "0.1", "RLB_MONITOR__LEASE_SECONDS": "1", "RLB_MONITOR__SWEEP_SECONDS": "0.2"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Observer(Running):
+    """A running observer and its port."""
+
+    def __init__(self, url: str, *arguments: str, env: dict[str, str] | None = None) -> None:
+        self.port = free_port()
+        super().__init__(
+            "observe", "--redis-url", url, "--metrics-port", str(self.port), *arguments, env={**ENV, **(env or {})}
+        )
+
+    def get(self, path: str) -> str:
+        """The body at a path, of an error too; empty while nobody listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as response:
+                body: bytes = response.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                body = error.read()
+        except OSError:
+            return ""
+        return body.decode()
+
+    def metrics(self) -> str:
+        return self.get("/metrics")
+
+    @property
+    def leads(self) -> bool | None:
+        found = re.search(r"^rlb_monitor_leader ([01])\.0$", self.metrics(), re.MULTILINE)
+        return found[1] == "1" if found else None
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    end_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+
+
+def lags(observer: Observer) -> list[str]:
+    return re.findall(r"^rlb_group_lag\{(.*)\} 3\.0$", observer.metrics(), re.MULTILINE)
+
+
+@pytest.fixture
+def stream(valkey: RedisServer) -> str:
+    """A stream as rlb names it, with a group that lags by three."""
+    key = "llm:stream:s-1:model-1"
+    for number in range(3):
+        valkey.command("XADD", key, "*", "data", number)
+    valkey.command("XGROUP", "CREATE", key, "readers", "0")
+    return key
+
+
+def test_of_two_one_polls_and_another_takes_over(valkey: RedisServer, stream: str) -> None:
+    with ExitStack() as at_exit:
+        first = at_exit.enter_context(Observer(valkey.url))
+        wait_until(lambda: first.leads and lags(first))
+        assert lags(first) == ['group="readers",model="model-1"']
+        second = at_exit.enter_context(Observer(valkey.url))
+        wait_until(lambda: second.leads is False)
+        assert "rlb_group_" not in second.metrics()
+        assert "rlb_stream_" not in second.metrics()
+        assert '"stands by: another observer polls"' in second.get("/healthz")
+        first.process.kill()
+        killed_s = time.monotonic()
+        wait_until(lambda: second.leads)
+        # A second, and whatever a busy machine adds.
+        assert time.monotonic() - killed_s < 5
+        wait_until(lambda: lags(second))
+
+
+def test_one_that_is_told_to_stop_leaves_its_place_at_once(valkey: RedisServer, stream: str) -> None:
+    with ExitStack() as at_exit:
+        first = at_exit.enter_context(Observer(valkey.url))
+        wait_until(lambda: first.leads)
+        ended = first.end(signal.SIGTERM)
+        assert ended.code == 0
+        assert valkey.command("EXISTS", "llm:observer") == 0
+        assert "service.stopped" in ended.err
+
+
+def test_streams_of_others_by_their_pattern(valkey: RedisServer) -> None:
+    valkey.command("XADD", "orders:north", "*", "f", "v")
+    valkey.command("XGROUP", "CREATE", "orders:north", "billing", "$")
+    with Observer(valkey.url, "--patterns", "orders:{region}") as observer:
+        wait_until(lambda: 'rlb_group_lag{group="billing",model="north"} 0.0' in observer.metrics())
+
+
+def test_it_is_well_without_a_socket_and_ready(valkey: RedisServer) -> None:
+    with Observer(valkey.url, env={"RLB_SOCKET__PATH": "/nonexistent/folder/s"}) as observer:
+        wait_until(lambda: '"status":"ok"' in observer.get("/healthz"))
+        assert observer.get("/readyz").strip() == '{"status":"ok"}'
+        assert "rlb_ingest_queue" not in observer.metrics()
+
+
+def test_without_a_redis_it_says_so(valkey: RedisServer) -> None:
+    ran = rlb("observe", "--metrics-port", "0")
+    assert ran.code == 78
+    assert "RLB_REDIS__URL is not set" in ran.err
+
+
+def test_a_port_that_is_taken_is_told(valkey: RedisServer) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ran = rlb("observe", "--redis-url", valkey.url, "--metrics-port", str(taken.getsockname()[1]))
+    assert ran.code == 1
+    assert "cannot listen on 127.0.0.1" in ran.err
