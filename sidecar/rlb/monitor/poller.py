@@ -26,7 +26,7 @@ from rlb.redis_io.link import Link
 from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error, is_no_key
 from rlb.redis_io.scripts import COUNT_ENTRIES
 
-SLICE_STREAMS = 64
+SLICE_STREAMS = 128
 """Streams asked for together."""
 
 SLICE_BYTES = 1024 * 1024

@@ -99,12 +99,15 @@ class Link:
             RedisUnavailableError: the link is down; nothing was sent.
             OverloadedError: `buffer_bytes` of commands have no reply yet; nothing was sent.
         """
+        self._usable().send(command, on_reply)
+
+    def _usable(self) -> Wire:
         wire = self._wire
         if wire is None:
             raise RedisUnavailableError(f"Redis is not connected: {self.reason}")
         if wire.in_flight_bytes > self._bounds.buffer_bytes:
             raise OverloadedError(f"{self._bounds.buffer_bytes} bytes of commands wait for Redis")
-        wire.send(command, on_reply)
+        return wire
 
     async def call(self, *args: Arg, what: str = "call") -> Any:
         """Send one command and give its reply.
@@ -142,10 +145,8 @@ class Link:
                 done.set_result(None)
 
         # Replies come in the order of their commands, so the last one ends the wait.
-        *others, last = commands
-        for command in others:
-            self.send(encode(*command), replies.append)
-        self.send(encode(*last), end)
+        takers = [replies.append] * (len(commands) - 1)
+        self._usable().send_all(b"".join([encode(*command) for command in commands]), [*takers, end])
         await done
         return replies
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hiredis
@@ -49,6 +49,19 @@ class Wire(asyncio.Protocol):
         size = len(command)
         self._out.append(command)
         self._awaiting.append((on_reply, size))
+        self.in_flight_bytes += size
+
+    def send_all(self, commands: bytes, takers: Sequence[OnReply]) -> None:
+        """Queue several encoded commands in one piece; each of `takers` is called once, in their order."""
+        if not self._awaiting:
+            self.last_progress_s = self._loop.time()
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        size = len(commands)
+        self._out.append(commands)
+        # Their bytes are counted on the last one: they are all answered, or not all.
+        self._awaiting.extend([(taker, 0) for taker in takers[:-1]])
+        self._awaiting.append((takers[-1], size))
         self.in_flight_bytes += size
 
     def _flush(self) -> None:
