@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from rlb.bridge.claim import Limits
@@ -197,19 +197,32 @@ class Monitor:
             most = max(10.0, self._settings.commands_per_second * self._settings.interval_seconds)
             budget = Budget()
             polled = 0
-            for piece in slices(due):
-                if budget.commands >= most and not everything:
+            pieces = slices(due)
+            if everything:
+                await self._poll_at_once(pieces, budget)
+                polled = len(due)
+            for piece in pieces:
+                if budget.commands >= most:
                     break
                 slice_s = loop.time()
                 await self._poll_slice(piece, budget)
                 polled += len(piece)
                 # As much time for others as was taken.
-                await asyncio.sleep(0.0 if everything else min(0.05, loop.time() - slice_s))
+                await asyncio.sleep(min(0.05, loop.time() - slice_s))
             skipped = len(due) - polled + self._watchlist.overflow
             await self._measure()
             self._census = await self._count(now_ms)
             self.last_success_s, self.poll_s = time.time(), loop.time() - begun_s
             self._report(budget, skipped)
+
+    async def _poll_at_once(self, pieces: Iterator[list[StreamState]], budget: Budget) -> None:
+        """Poll with two slices on the way: one is at Redis while the other is looked at."""
+
+        async def work() -> None:
+            for piece in pieces:
+                await self._poll_slice(piece, budget)
+
+        await asyncio.gather(work(), work())
 
     async def _prepare(self) -> int:
         """Learn which server it is, after each connect, and what time it is there."""
