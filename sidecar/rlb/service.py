@@ -40,6 +40,7 @@ from rlb.monitor.monitor import Monitor, PollObserver
 from rlb.redis_io.embedded import EmbeddedServer
 from rlb.redis_io.topology import Standalone
 from rlb.settings import Settings
+from rlb.telemetry.instruments import Instruments
 from rlb.telemetry.poll_counts import PollCounts
 from rlb.telemetry.polled import polled
 from rlb.telemetry.self_metrics import Parts, PollState, QueueState, self_metrics
@@ -179,14 +180,21 @@ class Service:
 
         monitor = build_monitor(settings, topology, own, PollCounts(telemetry.registry, telemetry.caps))
         duty = build_duty(settings, topology, monitor, telemetry)
-        core = build_core(settings, topology, monitor, tracer=tracing)
+        instruments = Instruments(
+            telemetry.registry, telemetry.caps, settings.generation, lambda: monitor.clock_skew_s or 0.0
+        )
+        core = build_core(settings, topology, monitor, instruments, tracing)
         self.health.watch("redis", lambda: redis_condition(topology))
         topology.start()
         core.appender.start()
+        instruments.start()
         duty.start()
         if settings.monitor.scope != "off":
             self.health.watch("monitor", lambda: duty_condition(duty))
-        for closing in (topology.close, duty.close, core.reader.close, core.index.close, core.appender.close):
+        for closing in (
+            *(topology.close, duty.close, instruments.close),
+            *(core.reader.close, core.index.close, core.appender.close),
+        ):
             parts.push_async_callback(closing)
         await parts.enter_async_context(self._serving(core, monitor, duty, telemetry, tracing))
         if tracing is not None:
@@ -208,7 +216,8 @@ class Service:
             probe_listener(self.settings) as probe_socket,
         ):
             render = telemetry.exposition.render
-            server = HttpServer(socket_app(core, self.health, bounds, self.draining, render), bound.socket, limits)
+            app = socket_app(core, self.health, bounds, self.draining, render)
+            server = HttpServer(app, bound.socket, limits, core.observer.refused)
             telemetry.registry.observe_with(self_metrics(self.settings, _observed_parts(core, monitor, duty, server)))
             await server.start()
             self.health.watch("socket", lambda: _socket_condition(bound))

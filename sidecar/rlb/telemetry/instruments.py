@@ -70,6 +70,7 @@ class Instruments:
         self._batches = registry.histogram("rlb.write.batch.size")
         self._queued = registry.histogram("rlb.ingest.queue.duration")
         self._round_trips = {operation: self._round_trips_of(operation) for operation in OPERATION_TYPES}
+        self._sweeping: asyncio.Task[None] | None = None
         registry.observe_with(self._observed)
 
     # What was asked for
@@ -78,8 +79,17 @@ class Instruments:
         """Open generations, the stalled ones first, then those that have been silent for longest."""
         return self._generations.infos(limit, time.monotonic())
 
-    async def keep_sweeping(self) -> None:
-        """Look for stalled and abandoned generations, for ever."""
+    def start(self) -> None:
+        """Begin to look for stalled and abandoned generations."""
+        self._sweeping = asyncio.create_task(self._sweep(), name="generations")
+
+    async def close(self) -> None:
+        """Stop looking."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
+
+    async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
             self._generations.sweep(time.monotonic())
