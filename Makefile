@@ -46,8 +46,9 @@ fix: $(DEV) ## Format, and mend what the linter can
 	@$(BIN)/ruff format
 
 .PHONY: docs
-docs: $(DEV) ## Write the generated parts of README.md anew
+docs: $(DEV) ## Write the generated parts of README.md and docs/metrics.md anew
 	@PYTHONPATH=. $(BIN)/python tests/readme_tables.py
+	@PYTHONPATH=. $(BIN)/python tests/metrics_tables.py
 
 .PHONY: docs-lag
 docs-lag: $(DEV) ## Measure lag against the truth on every server, and write docs/lag.md anew (minutes)
