@@ -17,16 +17,27 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from rlb.bridge.tracer import Tracer
 from rlb.settings import Settings
 from rlb.telemetry.registry import Registry
 from rlb.telemetry.tracing_settings import tracing_settings
 
-if TYPE_CHECKING:
-    from rlb.telemetry.tracing_session import TracingSession
-
 _log = logging.getLogger("rlb.tracing")
+
+
+class Tracing(Tracer, Protocol):
+    """Tracing that is on."""
+
+    def start(self) -> None:
+        """Begin to look for abandoned generations."""
+
+    async def close(self) -> None:
+        """End and send all spans, within a few seconds; to be called behind the end of everything that is traced."""
+
+    def lifecycle(self, name: str, began_ns: int, **counts: int) -> None:
+        """A start or an end of the sidecar is over; it began at that Unix time in ns."""
 
 
 def open_tracing(
@@ -35,7 +46,7 @@ def open_tracing(
     resource: Mapping[str, str],
     redis_url: str | None,
     environ: Mapping[str, str] = os.environ,
-) -> TracingSession | None:
+) -> Tracing | None:
     """Tracing as the environment asks for it, or None. Call it in a running loop.
 
     Args:
