@@ -16,6 +16,7 @@ from rlb.bridge.observer import Observer
 from rlb.bridge.subscribe import Subscription, SubscriptionRequest
 from rlb.bridge.tail import Tail, TailEvent
 from rlb.bridge.ticket import Producer, Ticket
+from rlb.bridge.tracer import Tracer
 from rlb.domain.draft import Draft, Durability, TokenRequest, draft_from_token
 from rlb.domain.entry import Entry
 from rlb.domain.stream_key import StreamKey
@@ -191,10 +192,10 @@ class Receiver:
 class RunningCore:
     """A core and its connections, with the few steps that most tests take."""
 
-    def __init__(self, settings: Settings, observer: Observer | None = None) -> None:
+    def __init__(self, settings: Settings, observer: Observer | None = None, tracer: Tracer | None = None) -> None:
         self.topology = Standalone(settings.redis, settings.append.deadline_ms / 1000)
         self.monitor = build_monitor(settings, self.topology, lambda: self.core.keys_in_use())
-        self.core = build_core(settings, self.topology, self.monitor, observer)
+        self.core = build_core(settings, self.topology, self.monitor, observer, tracer)
         self._followers: list[Follower | Receiver] = []
         self._is_closed = False
         self.topology.start()
