@@ -27,6 +27,11 @@ def monitor_of(settings: Settings) -> Monitor:
     return Monitor(topology, Keys(stream.prefix), Limits(stream.max_length, stream.retention_ms), settings)
 
 
+def known(monitor: Monitor) -> list[StreamInfo]:
+    """All streams as the last poll left them."""
+    return [monitor.told(state) for state in monitor.worst(monitor.watched)]
+
+
 class Subject:
     """One monitor, or with `first look` a new one each time."""
 
@@ -49,7 +54,7 @@ class Subject:
             if self._way == "look":
                 return await monitor.look(self._keys)
             await monitor.poll()
-            return monitor.worst(len(self._keys))
+            return known(monitor)
         finally:
             if self._way == "first look":
                 await self.close()
