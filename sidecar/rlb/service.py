@@ -37,6 +37,7 @@ from rlb.domain.keys import Keys
 from rlb.errors import SettingsError, StartError
 from rlb.monitor.duty import Duty
 from rlb.monitor.monitor import Monitor, PollObserver
+from rlb.monitor.snapshots import Snapshots
 from rlb.redis_io.embedded import EmbeddedServer
 from rlb.redis_io.topology import Standalone
 from rlb.settings import Settings
@@ -196,14 +197,27 @@ class Service:
             *(core.reader.close, core.index.close, core.appender.close),
         ):
             parts.push_async_callback(closing)
-        await parts.enter_async_context(self._serving(core, monitor, duty, telemetry, tracing))
+        snapshots = Snapshots(
+            monitor,
+            topology.main,
+            telemetry.resource["service.instance.id"],
+            settings.monitor.scope,
+            instruments.generations,
+        )
+        await parts.enter_async_context(self._serving(core, monitor, duty, telemetry, tracing, snapshots))
         if tracing is not None:
             tracing.lifecycle("startup", began_ns)
         _log.info("service.started", extra={"socket": str(settings.socket.path), "embedded": self._embedded})
 
     @contextlib.asynccontextmanager
     async def _serving(
-        self, core: Core, monitor: Monitor, duty: Duty, telemetry: Telemetry, tracing: TracingSession | None
+        self,
+        core: Core,
+        monitor: Monitor,
+        duty: Duty,
+        telemetry: Telemetry,
+        tracing: TracingSession | None,
+        snapshots: Snapshots,
     ) -> AsyncIterator[None]:
         """Listen; on leaving, drain within `drain_s`: take nothing new, write what was taken, end the streams."""
         settings = self.settings.socket
@@ -216,7 +230,7 @@ class Service:
             probe_listener(self.settings) as probe_socket,
         ):
             render = telemetry.exposition.render
-            app = socket_app(core, self.health, bounds, self.draining, render)
+            app = socket_app(core, self.health, bounds, self.draining, render, snapshots)
             server = HttpServer(app, bound.socket, limits, core.observer.refused)
             telemetry.registry.observe_with(self_metrics(self.settings, _observed_parts(core, monitor, duty, server)))
             await server.start()

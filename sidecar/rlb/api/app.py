@@ -13,12 +13,20 @@ from rlb.api.consume import ConsumerRoutes
 from rlb.api.health import Health
 from rlb.api.manage import ManagementRoutes
 from rlb.api.metrics import Render
+from rlb.api.observe import ObserverRoutes, SnapshotSource
 from rlb.api.openapi import describe, page
 from rlb.api.problems import Send, send_problem
 from rlb.api.produce import ProducerRoutes
 from rlb.api.request import DisconnectedError, Receive, Request, Scope
 from rlb.api.routes import JSON_TYPE, BodyBounds, Route, Router
-from rlb.api.table import consumer_routes, health_routes, management_routes, metrics_routes, producer_routes
+from rlb.api.table import (
+    consumer_routes,
+    health_routes,
+    management_routes,
+    metrics_routes,
+    observer_routes,
+    producer_routes,
+)
 from rlb.bridge.core import Core
 from rlb.domain.trace_context import current_trace
 from rlb.errors import ApiError, InternalError
@@ -62,12 +70,15 @@ def _place_of(error: Exception) -> dict[str, str]:
     return {"fault": type(error).__name__, "place": place}
 
 
-def socket_app(core: Core, health: Health, bounds: BodyBounds, draining: asyncio.Event, render: Render) -> Application:
+def socket_app(
+    core: Core, health: Health, bounds: BodyBounds, draining: asyncio.Event, render: Render, snapshots: SnapshotSource
+) -> Application:
     """Everything that co-located apps can call."""
     routes = (
         *producer_routes(ProducerRoutes(core, bounds, draining)),
         *consumer_routes(ConsumerRoutes(core, bounds, draining)),
         *management_routes(ManagementRoutes(core, bounds)),
+        *observer_routes(ObserverRoutes(snapshots, bounds, draining)),
         *health_routes(health),
         *metrics_routes(render),
     )

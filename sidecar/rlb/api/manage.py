@@ -18,7 +18,7 @@ from rlb.api.request import Request
 from rlb.api.routes import BodyBounds, as_json, read_json
 from rlb.bridge.core import Core
 from rlb.bridge.dead_letters import DeadLetter
-from rlb.bridge.streams import SORTS
+from rlb.bridge.streams import SORTS, STATUSES
 from rlb.domain.entry_id import ZERO, parse_entry_id
 from rlb.domain.message import StreamConfig, StreamMessage
 from rlb.domain.stream_key import StreamKey, checked_name
@@ -53,8 +53,10 @@ class ManagementRoutes:
 
     async def list_streams(self, request: Request) -> None:
         """`GET /v1/streams`."""
-        if request.query("status") is not None:
-            raise InvalidMessageError("status: this version has no status to filter by")
+        wanted = request.query("status")
+        status = next((name for name in STATUSES if name == wanted), None)
+        if wanted is not None and status is None:
+            raise InvalidMessageError(f"status: expected one of {', '.join(STATUSES)}")
         asked = request.query("sort") or "key"
         sort = next((name for name in SORTS if name == asked), None)
         if sort is None:
@@ -64,6 +66,7 @@ class ManagementRoutes:
             self._core.stream("any", model_id)  # only for its rule
         page = await self._core.streams.page(
             model_id=model_id,
+            status=status,
             sort=sort,
             limit=request.whole_number("limit", 100, 1, MAX_PAGE),
             cursor=request.query("cursor"),

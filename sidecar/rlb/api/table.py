@@ -7,10 +7,12 @@ from rlb.api.consume import MAX_IN_FLIGHT, ConsumerRoutes
 from rlb.api.health import Health
 from rlb.api.manage import MAX_PAGE, ManagementRoutes
 from rlb.api.metrics import MetricsRoute, Render
+from rlb.api.observe import DEFAULT_STREAMS, MAX_STREAMS, ObserverRoutes
 from rlb.api.produce import ProducerRoutes
 from rlb.api.routes import JSON_TYPE, NDJSON_TYPE, SSE_TYPE, Param, Route
-from rlb.bridge.streams import SORTS
+from rlb.bridge.streams import SORTS, STATUSES
 from rlb.domain.draft import CompleteRequest, MessageRequest, TokenRequest
+from rlb.domain.snapshot import Snapshot
 from rlb.domain.stream_info import StreamInfo, StreamPage
 from rlb.domain.stream_key import MODEL_ID_PATTERN, SESSION_ID_PATTERN
 
@@ -159,6 +161,7 @@ def management_routes(manage: ManagementRoutes) -> tuple[Route, ...]:
             gives=((200, JSON_TYPE, StreamPage),),
             params=(
                 Param("modelId", _MODEL, "Only this model's."),
+                Param("status", {"enum": list(STATUSES)}, "Only those on which a group has this status."),
                 Param("sort", {"enum": list(SORTS)}, "`key`, or the largest first."),
                 Param("limit", _number(1, MAX_PAGE, 100), "Streams a page."),
                 Param("cursor", {"type": "string"}, "`nextCursor` of the page before."),
@@ -231,6 +234,31 @@ def management_routes(manage: ManagementRoutes) -> tuple[Route, ...]:
             takes=((JSON_TYPE, models.ChooseDeadLetters),),
             gives=((200, JSON_TYPE, models.Dropped),),
             problems=_MANAGE,
+        ),
+    )
+
+
+def observer_routes(observe: ObserverRoutes) -> tuple[Route, ...]:
+    """Calls for those who look on."""
+    limit = Param(
+        "limit", _number(0, MAX_STREAMS, DEFAULT_STREAMS), "Streams to tell, the worst ones; totals are of all."
+    )
+    return (
+        Route(
+            "GET",
+            "/v1/snapshot",
+            observe.snapshot,
+            "What the last poll of Redis has found: streams, groups with their lag, open generations.",
+            gives=((200, JSON_TYPE, Snapshot),),
+            params=(limit,),
+        ),
+        Route(
+            "GET",
+            "/v1/snapshot/watch",
+            observe.watch,
+            "The same now, and again after every poll, one a line.",
+            gives=((200, NDJSON_TYPE, Snapshot),),
+            params=(limit,),
         ),
     )
 

@@ -10,7 +10,7 @@ from rlb.bridge.index import StreamIndex
 from rlb.bridge.inspection import Inspector
 from rlb.domain.keys import Keys
 from rlb.domain.message import StreamConfig
-from rlb.domain.stream_info import StreamInfo, StreamPage
+from rlb.domain.stream_info import GroupStatus, StreamInfo, StreamPage
 from rlb.domain.stream_key import StreamKey, checked_name, parse_stream_key
 from rlb.errors import InvalidMessageError, StreamGoneError, StreamNotFoundError
 from rlb.redis_io.command import Arg
@@ -20,6 +20,10 @@ from rlb.redis_io.topology import Topology
 
 Sort = Literal["key", "length", "age", "lag", "pending"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
+STATUSES: tuple[GroupStatus, ...] = get_args(GroupStatus)
+
+STATUS_PAGE = 500
+"""Streams that are looked at together for those of a status."""
 
 _PLACEHOLDER = "rlb-create"
 """Group that exists for a moment to make an empty stream, which Redis makes in no other way."""
@@ -87,8 +91,10 @@ class Streams:
             return StreamGoneError(f"{stream.key} has expired or been deleted")
         return StreamNotFoundError(f"{stream.key} does not exist")
 
-    async def page(self, *, model_id: str | None, sort: Sort, limit: int, cursor: str | None) -> StreamPage:
-        """A page of streams: by key, or the largest values first."""
+    async def page(
+        self, *, model_id: str | None, sort: Sort, limit: int, cursor: str | None, status: GroupStatus | None = None
+    ) -> StreamPage:
+        """A page of streams: by key, or the largest values first; only those on which a group has that status."""
         keys = set(await self._index.known())
         async for key in self._index.swept():
             keys.add(key)
@@ -97,11 +103,12 @@ class Streams:
             chosen = [key for key in chosen if cursor is None or key > cursor]
             infos: list[StreamInfo] = []
             while chosen and len(infos) <= limit:
-                wanted = limit + 1 - len(infos)
-                infos += await self._inspector.look(chosen[:wanted])
+                # A status may fit few of them.
+                wanted = limit + 1 - len(infos) if status is None else STATUS_PAGE
+                infos += _of_status(await self._inspector.look(chosen[:wanted]), status)
                 chosen = chosen[wanted:]
         else:
-            infos = await self._inspector.look(chosen)
+            infos = _of_status(await self._inspector.look(chosen), status)
             infos.sort(key=lambda info: (-_LARGEST_FIRST[sort](info), info.key))
             infos = infos[_offset(cursor) :]
         page, more = infos[:limit], len(infos) > limit
@@ -146,6 +153,10 @@ class Streams:
             return await self._topology.link_for(key).call(*args, what=f"operate on {key}")
         except ReplyError as error:
             raise api_error(error, f"operate on {key}") from None
+
+
+def _of_status(infos: list[StreamInfo], status: GroupStatus | None) -> list[StreamInfo]:
+    return [info for info in infos if status is None or any(group.status == status for group in info.groups)]
 
 
 def _offset(cursor: str | None) -> int:

@@ -92,6 +92,11 @@ class Census:
     models: dict[str, ModelCensus] = field(default_factory=dict)
     groups: dict[tuple[str, str], GroupCensus] = field(default_factory=dict)
     """By model and group."""
+    written_per_s: float | None = None
+    """Entries a second that are added to all streams together, as far as it is known; and those that groups read."""
+    read_per_s: float | None = None
+    lost: int = 0
+    """Entries lost unread on the streams that there are."""
     top_streams: list[TopStream] = field(default_factory=list)
     top_consumers: list[TopConsumer] = field(default_factory=list)
 

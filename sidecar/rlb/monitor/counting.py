@@ -48,6 +48,8 @@ class CensusTaker:
                 )
             if state.bytes is not None:
                 self._sampled.setdefault(state.model, []).append(state.bytes)
+            if (written := state.write_rate) is not None:
+                self._census.written_per_s = (self._census.written_per_s or 0.0) + written
             has_undelivered = False
             for group in state.groups:
                 has_undelivered = has_undelivered or group.lag.entries != 0
@@ -73,6 +75,9 @@ class CensusTaker:
                 counted.lag_age_s = _most(counted.lag_age_s, max(0, now_ms - group.oldest_id.ms) / 1000)
             if self._top and lag.entries:
                 self._note_worst((lag.entries, state.key, group.name))
+        if (read := group.read_rate) is not None:
+            self._census.read_per_s = (self._census.read_per_s or 0.0) + read
+        self._census.lost += group.lost or 0
         if group.headroom.seconds is not None:
             counted.headroom_s = _least(counted.headroom_s, group.headroom.seconds)
         pending = group.facts.pending

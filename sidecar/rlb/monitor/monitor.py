@@ -13,17 +13,17 @@ from rlb.bridge.claim import Limits
 from rlb.domain.census import Census, GroupTotals, ModelTotals, Totals
 from rlb.domain.keys import Keys
 from rlb.domain.stream_info import StreamInfo
-from rlb.domain.stream_key import parse_stream_key
 from rlb.errors import ApiError
 from rlb.monitor.assess import Counted, assess
 from rlb.monitor.counting import CensusTaker
+from rlb.monitor.particulars import Particulars
 from rlb.monitor.poller import Budget, Failed, Gone, Outcome, Poller, slices
-from rlb.monitor.reading import Reading, StreamBounds
+from rlb.monitor.reading import Reading
 from rlb.monitor.report import severity, stream_info
 from rlb.monitor.rules import rules_of
 from rlb.monitor.state import StreamState
 from rlb.monitor.watchlist import Watchlist
-from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error
+from rlb.redis_io.replies import ReplyError, api_error
 from rlb.redis_io.topology import Topology
 from rlb.settings import Settings
 
@@ -31,12 +31,6 @@ _log = logging.getLogger("rlb.monitor")
 
 FRESH_INTERVALS = 3
 """Polls that may fail before what the last one found is no longer told."""
-
-BOUNDS_MS = 60_000
-"""How often a stream's own bounds are looked up."""
-
-MEASURED_A_POLL = 20
-"""Streams whose memory is asked for in one poll, in turn."""
 
 COUNTED_AT_ONCE = 2000
 """Streams that are counted before the loop turns."""
@@ -92,21 +86,21 @@ class Monitor:
         """Streams that the last poll had no budget for."""
         self._settings = settings.monitor
         self._prefix = keys.prefix
-        self._keys = keys
-        self._default_bounds = StreamBounds(limits.max_length, limits.retention_ms)
         self._rules = rules_of(settings)
         self._observer = observer or NoPollObserver()
         self._link = topology.blocking_link(keys.index, "monitor", 0.0)
         self._poller = Poller(self._link)
+        self._particulars = Particulars(self._link, keys, limits)
         self._watchlist = Watchlist(self._link, keys, self._settings, own)
         self._identified = 0
         self._since_ms: int | None = None
         self._census = Census()
         self._task: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
+        """One poll of all streams at a time."""
+        self._slices = asyncio.Lock()
+        """One reading of a stream at a time: an older one must not be taken after a newer one."""
         self._turned = asyncio.Event()
-        self._measured = 0
-        self._may_measure = True
 
     # Life
 
@@ -205,12 +199,13 @@ class Monitor:
                 if budget.commands >= most:
                     break
                 slice_s = loop.time()
-                await self._poll_slice(piece, budget)
+                async with self._slices:
+                    await self._poll_slice(piece, budget)
                 polled += len(piece)
                 # As much time for others as was taken.
                 await asyncio.sleep(min(0.05, loop.time() - slice_s))
             skipped = len(due) - polled + self._watchlist.overflow
-            await self._measure()
+            await self._particulars.measure(list(states.values()))
             self._census = await self._count(now_ms)
             self.last_success_s, self.poll_s = time.time(), loop.time() - begun_s
             self._report(budget, skipped)
@@ -222,14 +217,16 @@ class Monitor:
             for piece in pieces:
                 await self._poll_slice(piece, budget)
 
-        await asyncio.gather(work(), work())
+        async with self._slices:
+            await asyncio.gather(work(), work())
 
     async def _prepare(self) -> int:
         """Learn which server it is, after each connect, and what time it is there."""
         if self._identified != self._link.connects or self._poller.version is None:
             await self._link.ready()
             await self._poller.identify()
-            self._identified, self._may_measure = self._link.connects, True
+            self._identified = self._link.connects
+            self._particulars.reconnected()
         asked_s = time.time()
         now_ms = await self._poller.now_ms()
         self.clock_skew_s = now_ms / 1000 - (asked_s + time.time()) / 2
@@ -254,7 +251,7 @@ class Monitor:
         self.trouble = trouble
 
     async def _poll_slice(self, states: Sequence[StreamState], budget: Budget) -> list[Outcome]:
-        await self._look_up_bounds(states, budget)
+        await self._particulars.look_up_bounds(states, budget)
         outcomes = await self._poller.read(states, budget)
         now_s = asyncio.get_running_loop().time()
         for state, outcome in zip(states, outcomes, strict=True):
@@ -295,46 +292,6 @@ class Monitor:
             group_total.entries_read += read
             group_total.lost += lost
 
-    async def _look_up_bounds(self, states: Sequence[StreamState], budget: Budget) -> None:
-        """Of rlb's own streams, how they are kept short: a stream's own bounds, else those of this sidecar."""
-        before_ms = (self._since_ms or 0) if not states else max(state.at_ms for state in states) - BOUNDS_MS
-        asked = [
-            state
-            for state in states
-            if (state.bounds_at_ms == 0 or state.bounds_at_ms < before_ms)
-            and parse_stream_key(self._prefix, state.key) is not None
-        ]
-        if not asked:
-            return
-        budget.commands += len(asked)
-        replies = await self._link.batch_raw(
-            [(b"HMGET", self._keys.config(state.key), b"maxLength", b"retentionMs") for state in asked]
-        )
-        for state, reply in zip(asked, replies, strict=True):
-            state.bounds_at_ms = max(1, state.at_ms)
-            if isinstance(reply, ReplyError | ConnectionLostError):
-                continue
-            default = self._default_bounds
-            length = int(reply[0]) if reply[0] is not None else default.max_length
-            retention = int(reply[1]) if reply[1] is not None else default.retention_ms
-            is_default = length == default.max_length and retention == default.retention_ms
-            state.bounds = default if is_default else StreamBounds(length, retention)
-
-    async def _measure(self) -> None:
-        """Ask for the memory of some streams, in turn."""
-        states = list(self._watchlist.states.values())
-        if not states or not self._may_measure:
-            return
-        start = self._measured % len(states)
-        chosen = states[start : start + MEASURED_A_POLL]
-        self._measured = start + len(chosen)
-        replies = await self._link.batch_raw([(b"MEMORY", b"USAGE", state.key, b"SAMPLES", 5) for state in chosen])
-        for state, reply in zip(chosen, replies, strict=True):
-            if isinstance(reply, int):
-                state.bytes = reply
-            elif isinstance(reply, ReplyError):
-                self._may_measure = False
-
     async def _count(self, now_ms: int) -> Census:
         taker = CensusTaker(self._rules, top=self._settings.top_streams, names=self._settings.top_names)
         states = list(self._watchlist.states.values())
@@ -358,21 +315,34 @@ class Monitor:
         return self._census if self.is_fresh else Census()
 
     @property
+    def last_census(self) -> Census:
+        """The last count of all streams, however old; its `at` says when it was."""
+        return self._census
+
+    @property
     def server_version(self) -> str | None:
         """Product and version of Redis."""
         return str(self._poller.version) if self._poller.version is not None else None
+
+    @property
+    def states(self) -> Iterable[StreamState]:
+        """What is known of each watched stream."""
+        return self._watchlist.states.values()
 
     @property
     def watched(self) -> int:
         """How many streams are watched."""
         return len(self._watchlist.states)
 
-    def worst(self, limit: int) -> list[StreamInfo]:
+    def worst(self, limit: int) -> list[StreamState]:
         """The streams that are worst off, at most so many, as of their last poll."""
         now_ms = self._now_ms()
         known = (state for state in self._watchlist.states.values() if state.facts is not None and state.error is None)
-        chosen = heapq.nlargest(limit, known, key=lambda state: severity(state, now_ms))
-        return [stream_info(state, self._prefix, self._rules, now_ms) for state in chosen]
+        return heapq.nlargest(limit, known, key=lambda state: severity(state, now_ms))
+
+    def told(self, state: StreamState) -> StreamInfo:
+        """A stream as the API tells it."""
+        return stream_info(state, self._prefix, self._rules, self._now_ms())
 
     def _now_ms(self) -> int:
         return round((time.time() + (self.clock_skew_s or 0.0)) * 1000)
@@ -398,15 +368,15 @@ class Monitor:
         return found
 
     async def _look(self, keys: Sequence[str]) -> list[StreamInfo | Failed | None]:
-        async with self._lock:
-            now_ms = await self._prepare()
-            states = [self._watchlist.states.get(key) or StreamState(key, "") for key in keys]
-            found: list[StreamInfo | Failed | None] = []
-            for piece in slices(states):
+        now_ms = await self._prepare()
+        states = [self._watchlist.states.get(key) or StreamState(key, "") for key in keys]
+        found: list[StreamInfo | Failed | None] = []
+        for piece in slices(states):
+            async with self._slices:
                 outcomes = await self._poll_slice(piece, Budget())
-                for state, outcome in zip(piece, outcomes, strict=True):
-                    is_told = isinstance(outcome, Reading)
-                    info = stream_info(state, self._prefix, self._rules, now_ms) if is_told else None
-                    found.append(outcome if isinstance(outcome, Failed) else info)
-                await asyncio.sleep(0)
-            return found
+            for state, outcome in zip(piece, outcomes, strict=True):
+                is_told = isinstance(outcome, Reading)
+                info = stream_info(state, self._prefix, self._rules, now_ms) if is_told else None
+                found.append(outcome if isinstance(outcome, Failed) else info)
+            await asyncio.sleep(0)
+        return found
