@@ -48,6 +48,8 @@ def draft(
     complete: str | None = None,
     durability: Durability = "written",
     traceparent: str | None = None,
+    tracestate: str | None = None,
+    requested_at: int | None = None,
 ) -> Draft:
     """The draft of a token, as the socket makes it."""
     request = TokenRequest(
@@ -58,6 +60,8 @@ def draft(
         complete=complete,
         durability=durability,
         traceparent=traceparent,
+        tracestate=tracestate,
+        requested_at=requested_at,
     )
     return draft_from_token(request, time.time_ns() // 1_000_000)
 
