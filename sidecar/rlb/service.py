@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from rlb.api.app import probe_app, socket_app
 from rlb.api.connection_gate import ConnectionLimits
@@ -46,11 +46,7 @@ from rlb.telemetry.poll_counts import PollCounts
 from rlb.telemetry.polled import polled
 from rlb.telemetry.self_metrics import Parts, PollState, QueueState, self_metrics
 from rlb.telemetry.telemetry import Telemetry
-from rlb.telemetry.tracing import open_tracing
-
-if TYPE_CHECKING:
-    # At run time it is imported only to trace, as OpenTelemetry is.
-    from rlb.telemetry.tracing_session import TracingSession
+from rlb.telemetry.tracing import Tracing, open_tracing
 
 _log = logging.getLogger("rlb")
 
@@ -216,7 +212,7 @@ class Service:
         monitor: Monitor,
         duty: Duty,
         telemetry: Telemetry,
-        tracing: TracingSession | None,
+        tracing: Tracing | None,
         snapshots: Snapshots,
     ) -> AsyncIterator[None]:
         """Listen; on leaving, drain within `drain_s`: take nothing new, write what was taken, end the streams."""
