@@ -50,8 +50,9 @@ def draft(
     traceparent: str | None = None,
     tracestate: str | None = None,
     requested_at: int | None = None,
+    **more: Any,
 ) -> Draft:
-    """The draft of a token, as the socket makes it."""
+    """The draft of a token, as the socket makes it; further members of the request by their Python names."""
     request = TokenRequest(
         session_id=session,
         model_id=model,
@@ -62,6 +63,7 @@ def draft(
         traceparent=traceparent,
         tracestate=tracestate,
         requested_at=requested_at,
+        **more,
     )
     return draft_from_token(request, time.time_ns() // 1_000_000)
 
