@@ -78,6 +78,9 @@ class OpenGenerations:
             self._drop(key, "superseded")
         if not ticket.draft.is_output or self.count >= self._max_open:
             return None
+        if not ticket.opens and not ticket.draft.tokens:
+            # The end of one that was given up before, or that another sidecar has seen.
+            return None
         span = generation_span(self._spans, ticket.stream, ticket.draft, self._provider)
         traced = None
         if span.is_recording():
