@@ -29,6 +29,10 @@ class Keys:
         """Name of the observer that polls, for as long as it renews it: `llm:observer`."""
         return f"{self._namespace}:observer"
 
+    def probe(self, name: str) -> str:
+        """Stream of one process's probe: `llm:probe-<name>`. It fits no template, as it has one part too few."""
+        return f"{self._namespace}:probe-{name}"
+
     @property
     def _namespace(self) -> str:
         return self.prefix.rpartition(":")[0] or self.prefix
