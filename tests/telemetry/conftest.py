@@ -1,0 +1,45 @@
+"""Sidecars for the tests of telemetry: processes of their own, with a port that can be scraped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.servers.process import RedisServer
+from tests.support.process import SidecarProcess
+from tests.support.prometheus import free_port
+
+
+class ScrapedSidecar(SidecarProcess):
+    """A sidecar whose metrics are at `port`."""
+
+    def __init__(self, path: Path, redis_url: str, port: int, **variables: str) -> None:
+        super().__init__(path, redis_url, RLB_METRICS__PORT=str(port), **variables)
+        self.port = port
+
+
+class StartScraped(Protocol):
+    """Starts a sidecar on the test's Valkey unless `url` names another; settings as variables."""
+
+    def __call__(self, url: str = ..., **variables: str) -> ScrapedSidecar: ...
+
+
+@pytest.fixture
+def start_scraped(valkey: RedisServer, short_tmp: Path) -> Iterator[StartScraped]:
+    """A factory of sidecars that listen, and end with the test."""
+    with ExitStack() as at_exit:
+        made = 0
+
+        def start(url: str = valkey.url, **variables: str) -> ScrapedSidecar:
+            nonlocal made
+            made += 1
+            sidecar = ScrapedSidecar(short_tmp / f"rlb-{made}", url, free_port(), **variables)
+            at_exit.enter_context(sidecar)
+            sidecar.listening()
+            return sidecar
+
+        yield start
