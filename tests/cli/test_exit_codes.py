@@ -29,7 +29,7 @@ USAGE = {
     "duration": (("trim", *STREAM, "--older-than", "5x"), "expected a number with its unit"),
     "no-ids": (("dlq", "replay", "-g", "g"), "rlb: usage: give ids, or --all; see `rlb dlq replay --help`"),
     "ids-and-all": (("dlq", "drop", "-g", "g", "1-1", "--all"), "rlb: usage: give ids, or --all"),
-    "groups-of-what": (("groups",), "rlb: usage: --session is missing; see `rlb groups --help`"),
+    "groups-of-what": (("groups", "-m", "m"), "rlb: usage: --session is missing; see `rlb groups --help`"),
     "misplaced": (("groups", "-s", "a", "create", "g", *STREAM), "--session belongs behind `create`"),
     "health": (("health", "dead"), "rlb: usage: Invalid value for"),
 }

@@ -15,16 +15,21 @@ if TYPE_CHECKING:
 
 GROUP_COLUMNS: tuple[tuple[str, Justify], ...] = (
     ("group", "left"),
+    ("status", "left"),
     ("lag", "right"),
     ("behind by", "right"),
+    ("out/s", "right"),
     ("pending", "right"),
     ("oldest pending", "right"),
+    ("lost", "right"),
+    ("headroom", "right"),
     ("last delivered", "left"),
     ("consumers", "right"),
 )
 CONSUMER_COLUMNS: tuple[tuple[str, Justify], ...] = (
     ("consumer", "left"),
     ("of group", "left"),
+    ("state", "left"),
     ("pending", "right"),
     ("idle", "right"),
     ("inactive", "right"),
@@ -37,10 +42,14 @@ def group_table(groups: Iterable[GroupInfo]) -> Table:
     for group in groups:
         made.add_row(
             text.printable(group.group),
+            group.status,
             lag_of(group),
-            text.duration(group.lag_seconds) if group.lag != 0 else "-",
+            behind_of(group),
+            text.rate(group.read_rate),
             text.count(group.pending),
             text.duration(group.oldest_pending_seconds) if group.pending else "-",
+            text.count(group.lost_unread),
+            text.duration(group.headroom_seconds) if group.headroom_seconds is not None else "-",
             group.last_delivered_id,
             text.count(len(group.consumers)),
         )
@@ -55,6 +64,7 @@ def consumer_table(groups: Iterable[GroupInfo]) -> Table:
             made.add_row(
                 text.printable(consumer.consumer),
                 text.printable(group.group),
+                consumer.state,
                 text.count(consumer.pending),
                 text.duration(consumer.idle_seconds),
                 text.duration(consumer.inactive_seconds),
@@ -69,6 +79,11 @@ def lag_of(group: GroupInfo) -> str:
     if group.lag_quality == "bounded":
         return f"{group.lag:,} to {text.count(group.lag_upper_bound)}"
     return text.count(group.lag)
+
+
+def behind_of(group: GroupInfo) -> str:
+    """The age of the oldest undelivered entry."""
+    return text.duration(group.lag_seconds) if group.lag != 0 else "-"
 
 
 def worst_lag_of(groups: Iterable[GroupInfo]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,45 +10,50 @@ import typer
 from rlb.cli.connection import with_bridge
 from rlb.cli.group_tables import group_table
 from rlb.cli.options import (
-    MODEL_HELP,
-    SESSION_HELP,
     JsonOption,
     ModelOption,
+    OptionalModel,
+    OptionalSession,
     SessionOption,
     SocketOption,
-    check_model,
+    both_or_neither,
     check_name,
-    check_session,
     check_start,
 )
 from rlb.cli.output import console, note, print_json
+from rlb.cli.overview import overview_table, worst_first
 
 app = typer.Typer()
+
+LIMIT = 100
+"""Streams whose groups are shown unless told otherwise."""
 
 
 @app.callback(invoke_without_command=True)
 def groups(
     context: typer.Context,
-    session: Annotated[
-        str | None, typer.Option("--session", "-s", metavar="ID", help=SESSION_HELP, callback=check_session)
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", metavar="ID", help=MODEL_HELP, callback=check_model)
-    ] = None,
+    session: OptionalSession = None,
+    model: OptionalModel = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="Streams to show.")] = LIMIT,
     socket: SocketOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the consumer groups of a stream: `rlb groups -s ID -m ID`."""
+    """Show the consumer groups of a stream, as they are at this moment; without one, those that are worst off."""
     if context.invoked_subcommand is not None:
-        given = {"--session": session, "--model": model, "--socket": socket, "--json": as_json or None}
+        given = {
+            "--session": session,
+            "--model": model,
+            "--limit": limit if limit != LIMIT else None,
+            "--socket": socket,
+            "--json": as_json or None,
+        }
         if misplaced := [name for name, value in given.items() if value is not None]:
             raise typer.BadParameter(f"{misplaced[0]} belongs behind `{context.invoked_subcommand}`")
         return
-    for name, value in (("--session", session), ("--model", model)):
-        if value is None:
-            raise typer.BadParameter(f"{name} is missing")
-    assert session is not None
-    assert model is not None
+    if session is None and model is None:
+        _show_worst(socket, limit, as_json=as_json)
+        return
+    session, model = both_or_neither(session, model)
     found = with_bridge(socket, lambda bridge: bridge.stream_info(session, model)).groups
     if as_json:
         print_json(found)
@@ -55,6 +61,19 @@ def groups(
         console().print(group_table(found))
     else:
         note("no groups; `rlb groups create` makes one")
+
+
+def _show_worst(socket: Path | None, limit: int, *, as_json: bool) -> None:
+    snapshot = with_bridge(socket, lambda bridge: bridge.snapshot(limit=limit))
+    pairs = list(worst_first(snapshot.streams))
+    if as_json:
+        print_json([{"stream": stream.key, "group": group} for stream, group in pairs])
+    elif pairs:
+        console().print(overview_table(pairs))
+        if snapshot.totals.streams > limit:
+            note(f"of the {limit} streams that are worst off, of {snapshot.totals.streams:,}; --limit shows more")
+    else:
+        note("no groups are watched")
 
 
 @app.command()

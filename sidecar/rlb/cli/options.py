@@ -38,6 +38,21 @@ check_name = _checked(lambda value: checked_name("group", value))
 check_start = _checked(_check_start)
 check_entry_id = _checked(parse_entry_id)
 
+
+def both_or_neither(session: str | None, model: str | None) -> tuple[str, str]:
+    """A session and a model that name a stream together.
+
+    Raises:
+        typer.BadParameter: one of them is missing.
+    """
+    for name, value in (("--session", session), ("--model", model)):
+        if value is None:
+            raise typer.BadParameter(f"{name} is missing")
+    assert session is not None
+    assert model is not None
+    return session, model
+
+
 SESSION_HELP = "Session id."
 MODEL_HELP = "Model id, as its hub or server names it."
 
@@ -52,6 +67,12 @@ SocketOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 SessionOption = Annotated[str, typer.Option("--session", "-s", metavar="ID", help=SESSION_HELP, callback=check_session)]
 ModelOption = Annotated[str, typer.Option("--model", "-m", metavar="ID", help=MODEL_HELP, callback=check_model)]
+OptionalSession = Annotated[
+    str | None, typer.Option("--session", "-s", metavar="ID", help=SESSION_HELP, callback=check_session)
+]
+OptionalModel = Annotated[
+    str | None, typer.Option("--model", "-m", metavar="ID", help=MODEL_HELP, callback=check_model)
+]
 GroupOption = Annotated[str, typer.Option("--group", "-g", metavar="NAME", help="Consumer group.", callback=check_name)]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 ConfigOption = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,14 +11,15 @@ import typer
 from rlb.cli import text
 from rlb.cli.connection import with_bridge
 from rlb.cli.group_tables import consumer_table, group_table, worst_lag_of
-from rlb.cli.options import JsonOption, ModelOption, SessionOption, SocketOption, check_model
+from rlb.cli.options import JsonOption, OptionalModel, OptionalSession, SocketOption, both_or_neither, check_model
 from rlb.cli.output import Justify, console, note, print_json, table
+from rlb.cli.overview import facts_of
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from rlb.client import Bridge
-    from rlb.domain.stream_info import StreamInfo
+    from rlb.domain.stream_info import GroupInfo, StreamInfo
 
 PAGE = 500
 
@@ -32,6 +34,18 @@ class Sort(StrEnum):
     PENDING = "pending"
 
 
+class Status(StrEnum):
+    """How a group does on a stream, the worst first."""
+
+    LOSING = "losing"
+    STOPPED = "stopped"
+    STALLED = "stalled"
+    REWOUND = "rewound"
+    LAGGING = "lagging"
+    UNKNOWN = "unknown"
+    OK = "ok"
+
+
 COLUMNS: tuple[tuple[str, Justify], ...] = (
     ("session", "left"),
     ("model", "left"),
@@ -39,7 +53,9 @@ COLUMNS: tuple[tuple[str, Justify], ...] = (
     ("age", "right"),
     ("expires in", "right"),
     ("state", "left"),
+    ("in/s", "right"),
     ("groups", "right"),
+    ("worst status", "left"),
     ("worst lag", "right"),
     ("pending", "right"),
 )
@@ -52,12 +68,16 @@ def streams(
     sort: Annotated[
         Sort, typer.Option("--sort", metavar="[key|length|age|lag|pending]", help="By key, or the largest first.")
     ] = Sort.KEY,
+    status: Annotated[
+        Status | None,
+        typer.Option("--status", metavar="STATUS", help="Only those on which a group has this status."),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Streams to show at most.")] = 100,
     socket: SocketOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List streams."""
-    found, is_all = with_bridge(socket, lambda bridge: fetch_streams(bridge, model, sort, limit))
+    found, is_all = with_bridge(socket, lambda bridge: fetch_streams(bridge, model, status, sort, limit))
     if as_json:
         print_json(found)
         return
@@ -69,13 +89,21 @@ def streams(
         note(f"there are more than {limit}; --limit shows them")
 
 
-async def fetch_streams(bridge: Bridge, model: str | None, sort: Sort, limit: int) -> tuple[list[StreamInfo], bool]:
+async def fetch_streams(
+    bridge: Bridge, model: str | None, status: Status | None, sort: Sort, limit: int
+) -> tuple[list[StreamInfo], bool]:
     """Up to `limit` streams, page by page, and whether these are all."""
     found: list[StreamInfo] = []
     cursor = None
     while len(found) < limit:
         count = min(PAGE, limit - len(found))
-        page = await bridge.streams(model_id=model, sort=sort.value, limit=count, cursor=cursor)
+        page = await bridge.streams(
+            model_id=model,
+            status=status.value if status is not None else None,
+            sort=sort.value,
+            limit=count,
+            cursor=cursor,
+        )
         found += page.streams
         cursor = page.next_cursor
         if cursor is None:
@@ -94,7 +122,9 @@ def stream_table(infos: list[StreamInfo]) -> Table:
             text.duration(info.age_seconds) if info.length else "-",
             text.duration(info.ttl_seconds) if info.ttl_seconds is not None else "never",
             state_of(info),
+            text.rate(info.write_rate),
             text.count(len(info.groups)),
+            worst_status_of(info.groups),
             worst_lag_of(info.groups),
             text.count(sum(group.pending for group in info.groups)),
         )
@@ -106,14 +136,27 @@ def state_of(info: StreamInfo) -> str:
     return {True: "complete", False: "open", None: "-" if not info.length else text.UNKNOWN}[info.complete]
 
 
-def info(session: SessionOption, model: ModelOption, socket: SocketOption = None, as_json: JsonOption = False) -> None:
-    """Show one stream with its groups and consumers, as it is at this moment."""
+def info(
+    session: OptionalSession = None,
+    model: OptionalModel = None,
+    socket: SocketOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one stream with its groups and consumers, as it is at this moment; without one, how all of them are."""
+    if session is None and model is None:
+        snapshot = with_bridge(socket, lambda bridge: bridge.snapshot(limit=0))
+        if as_json:
+            print_json(snapshot)
+        else:
+            console().print(grid_of(facts_of(snapshot)))
+        return
+    session, model = both_or_neither(session, model)
     found = with_bridge(socket, lambda bridge: bridge.stream_info(session, model))
     if as_json:
         print_json(found)
         return
     out = console()
-    out.print(facts_grid(found))
+    out.print(grid_of(stream_facts(found)))
     if not found.groups:
         note("no groups")
         return
@@ -124,14 +167,18 @@ def info(session: SessionOption, model: ModelOption, socket: SocketOption = None
         out.print(consumer_table(found.groups))
 
 
-def facts_grid(info: StreamInfo) -> Table:
-    """Name and value of each fact of a stream."""
-    from rich.table import Table
+def worst_status_of(groups: Iterable[GroupInfo]) -> str:
+    """The worst of the groups' statuses."""
+    statuses = {group.status for group in groups}
+    return next((status for status in Status if status.value in statuses), "-")
 
+
+def stream_facts(info: StreamInfo) -> dict[str, str]:
+    """Name and value of each fact of a stream."""
     bounds = f"{info.max_length:,} entries" if info.max_length else "no limit on entries"
     age = f"{text.duration(info.retention_ms / 1000)}" if info.retention_ms else "no limit on age"
     expiry = text.duration(info.ttl_seconds) if info.ttl_seconds is not None else "never"
-    facts = {
+    return {
         "key": text.printable(info.key),
         "entries": f"{text.count(info.length)}, {text.count(info.entries_added)} ever added, "
         f"{text.count(info.entries_trimmed)} trimmed",
@@ -141,7 +188,14 @@ def facts_grid(info: StreamInfo) -> Table:
         "age": text.duration(info.age_seconds) if info.length else "-",
         "kept": f"{bounds}, {age}",
         "expires in": expiry,
+        "written": f"{text.rate(info.write_rate)}/s",
     }
+
+
+def grid_of(facts: dict[str, str]) -> Table:
+    """Facts as two columns."""
+    from rich.table import Table
+
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")

@@ -32,6 +32,13 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
+def rate(per_second: float | None) -> str:
+    """Entries a second, with one decimal where they are few."""
+    if per_second is None:
+        return UNKNOWN
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.1f}"
+
+
 def clock(seconds: float) -> str:
     """Time since a start, as `m:ss` or `h:mm:ss`."""
     whole = max(0, int(seconds))

@@ -8,7 +8,7 @@ from typing import Literal
 from rlb.client.answers import Health
 from rlb.client.connection import Connection
 from rlb.domain.message import StreamConfig
-from rlb.domain.stream_info import StreamInfo, StreamPage
+from rlb.domain.stream_info import GroupStatus, StreamInfo, StreamPage
 from rlb.errors import ApiError, DrainingError, SidecarUnreachableError
 
 READY_POLL_S = 0.1
@@ -37,10 +37,21 @@ class StreamCalls(Connection):
         return StreamInfo.model_validate(await self._transport.call("GET", _path(session_id, model_id)))
 
     async def streams(
-        self, *, model_id: str | None = None, sort: Sort = "key", limit: int = 100, cursor: str | None = None
+        self,
+        *,
+        model_id: str | None = None,
+        status: GroupStatus | None = None,
+        sort: Sort = "key",
+        limit: int = 100,
+        cursor: str | None = None,
     ) -> StreamPage:
-        """A page of streams, at most 1000; go on with `cursor` = its `next_cursor`, which is None on the last."""
+        """A page of streams, at most 1000; go on with `cursor` = its `next_cursor`, which is None on the last.
+
+        With `status`, only those on which a group has it.
+        """
         params = {"sort": sort, "limit": str(limit)}
+        if status is not None:
+            params["status"] = status
         if model_id is not None:
             params["modelId"] = model_id
         if cursor is not None:

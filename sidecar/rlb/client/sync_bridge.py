@@ -114,6 +114,7 @@ class SyncBridge:
     trim_stream = _blocking(Bridge.trim_stream)
     delete_stream = _blocking(Bridge.delete_stream)
 
+    snapshot = _blocking(Bridge.snapshot)
     health = _blocking(Bridge.health)
     ready = _blocking(Bridge.ready)
     wait_until_ready = _blocking(Bridge.wait_until_ready)

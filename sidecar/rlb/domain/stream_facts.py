@@ -72,6 +72,13 @@ def is_another_stream(before: StreamFacts, now: StreamFacts) -> bool:
     return now.entries_added - before.entries_added < max(0, now.length - before.length)
 
 
+def removed_between(before: StreamFacts, now: StreamFacts) -> int:
+    """Entries that were trimmed or deleted in between; 0 too where the server does not count entries."""
+    if now.entries_added is None or before.entries_added is None:
+        return 0
+    return max(0, now.entries_added - before.entries_added + before.length - now.length)
+
+
 def was_set_by_hand(before: StreamFacts | None, now: StreamFacts) -> bool:
     """Whether XSETID has set the counters, so that they count no longer."""
     deleted = now.max_deleted_id

@@ -11,7 +11,7 @@ from rlb.domain.losses import footing_of, lost_before, lost_between
 from rlb.domain.rates import RateWindow
 from rlb.domain.retention import SAFE, UNKNOWN, Backlog, Headroom, RetentionWatch, estimated_lag, headroom
 from rlb.domain.status import GroupSample, StatusTracker
-from rlb.domain.stream_facts import GroupFacts
+from rlb.domain.stream_facts import GroupFacts, removed_between
 from rlb.monitor.reading import GroupReading, Reading
 from rlb.monitor.report import age_s
 from rlb.monitor.rules import Rules
@@ -52,11 +52,11 @@ def assess(
         counted.is_changed = facts != before
         if added is not None and before.entries_added is not None:
             counted.entries_added = max(0, added - before.entries_added)
-            counted.trimmed = max(0, counted.entries_added + before.length - facts.length)
+            counted.trimmed = removed_between(before, facts)
             state.writes = _advanced(state.writes, rules, before_ms, before.entries_added, reading.at_ms, added)
     state.facts, state.at_ms, state.error = facts, reading.at_ms, None
     state.ttl_ms, state.payload_bytes, state.complete = reading.ttl_ms, reading.payload_bytes, reading.complete
-    state.is_seen_twice = before is not None
+    state.signature, state.is_seen_twice = reading.signature, before is not None
     _watch_retention(state, reading, rules)
     groups = []
     for group_reading in reading.groups:
@@ -68,7 +68,15 @@ def assess(
         elif group.facts != group_reading.facts:
             counted.is_changed = True
         read, lost = _assess_group(
-            state, group, group_reading, rules, before_ms, is_first=is_first, recomputes=recomputes_entries_read
+            state,
+            group,
+            group_reading,
+            rules,
+            before_ms,
+            is_first=is_first,
+            recomputes=recomputes_entries_read,
+            # What was put together from two moments may show a loss that is none.
+            most_lost=counted.trimmed if reading.is_of_one_moment else 0,
         )
         if not is_first or is_new:
             counted.groups[group.name] = (read, lost)
@@ -105,6 +113,7 @@ def _assess_group(
     *,
     is_first: bool,
     recomputes: bool,
+    most_lost: int,
 ) -> tuple[int, int]:
     facts, lag = reading.facts, reading.known_lag
     stream = state.facts
@@ -118,7 +127,7 @@ def _assess_group(
         footing = footing_of(stream, facts, lag, state.positions, before)
     if footing is not None:
         if before is not None:
-            lost = lost_between(before, footing, recomputes=recomputes)
+            lost = min(most_lost, lost_between(before, footing, recomputes=recomputes))
         elif is_first and not state.is_seen_twice:
             lost = lost_before(footing)
         group.lost = (group.lost or 0) + lost

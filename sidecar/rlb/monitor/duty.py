@@ -1,14 +1,20 @@
-"""Duty: who polls. With the scope `all` there are many that could, and only the one with the lease does."""
+"""Duty: who polls, and what else is done with it.
+
+With the scope `all` there are many that could poll, and only the one with the lease does. Consumers are cleaned up by
+who polls; round trips are made by every process, as each has its own way to Redis.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from rlb.domain.census import Census, Totals
 from rlb.domain.keys import Keys
+from rlb.monitor.cleanup import Cleanup
 from rlb.monitor.lease import NOT_ASKED, Lease
 from rlb.monitor.monitor import Monitor
+from rlb.monitor.probe import Probe
 from rlb.redis_io.topology import Topology
 from rlb.settings import MonitorSettings
 
@@ -21,12 +27,36 @@ class DutyState:
     reason: str | None = None
 
 
-class Duty:
-    """Starts and stops the polls of a monitor by the settings; `owner` is the name under which it competes."""
+class DutyObserver(Protocol):
+    """Is told of what is done besides polling."""
 
-    def __init__(self, topology: Topology, keys: Keys, settings: MonitorSettings, monitor: Monitor, owner: str) -> None:
+    def removed(self, group: str) -> None:
+        """A consumer of the group was removed."""
+
+    def probed(self, seconds: float | None) -> None:
+        """A round trip through Redis took so long; None if it failed."""
+
+
+class Duty:
+    """Does with a monitor what the settings ask for; `owner` is the name under which it competes for the lease."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        keys: Keys,
+        settings: MonitorSettings,
+        monitor: Monitor,
+        owner: str,
+        observer: DutyObserver,
+    ) -> None:
         self._settings = settings
         self._monitor = monitor
+        self._extras: list[Cleanup | Probe] = []
+        if settings.remove_consumers_after_seconds and settings.scope != "off":
+            after_s = settings.remove_consumers_after_seconds
+            self._extras.append(Cleanup(topology, monitor, after_s, observer.removed))
+        if settings.probe_seconds:
+            self._extras.append(Probe(topology, keys, settings.probe_seconds, observer.probed))
         self._lease: Lease | None = None
         if settings.scope == "all":
             self._lease = Lease(topology, keys, owner, settings.lease_seconds, monitor.resume, monitor.pause)
@@ -38,9 +68,13 @@ class Duty:
             self._lease.start()
         elif self._settings.scope == "own":
             self._monitor.resume()
+        for extra in self._extras:
+            extra.start()
 
     async def close(self) -> None:
-        """Stop polling, give up the lease, and close the connections."""
+        """Stop, give up the lease, and close the connections."""
+        for extra in self._extras:
+            await extra.close()
         if self._lease is not None:
             await self._lease.close()
         await self._monitor.close()

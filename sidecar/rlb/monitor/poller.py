@@ -4,6 +4,9 @@ The first round asks for the stream, its groups and its expiry; groups first, so
 lag larger, never negative. The second asks what the first one raises: consumers, pending entries, the first
 undelivered entry, and a count where the lag needs one.
 
+In between, entries may be read and removed, and would look as if they had been lost. So a stream from which entries
+were removed while a group lagged is asked again, in one step.
+
 XINFO STREAM answers with the first and the last entry, which are payload: they are dropped here, and because they may
 be large, polls have a connection of their own, and slices are bounded in bytes.
 """
@@ -15,16 +18,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlb.domain.entry_id import EntryId
-from rlb.domain.lag import COUNT_CAP, NO_LAG, ToCount, lag_of
+from rlb.domain.lag import COUNT_CAP, NO_LAG, Lag, ToCount, lag_of
 from rlb.domain.server_version import ServerVersion, parse_server_version
-from rlb.domain.stream_facts import GroupFacts, StreamFacts
+from rlb.domain.stream_facts import GroupFacts, StreamFacts, removed_between
 from rlb.monitor.reading import GroupReading, Reading
 from rlb.monitor.state import StreamState
 from rlb.redis_io import xinfo
 from rlb.redis_io.command import Arg
 from rlb.redis_io.link import Link
 from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error, is_no_key
-from rlb.redis_io.scripts import COUNT_ENTRIES
+from rlb.redis_io.scripts import COUNT_ENTRIES, READ_STREAM
 
 SLICE_STREAMS = 128
 """Streams asked for together."""
@@ -142,6 +145,8 @@ class Poller:
         for number, state in enumerate(states):
             outcome = self._first_round(state, replies[3 * number + 1 : 3 * number + 4], at_ms, budget)
             outcomes.append(outcome)
+        await self._in_one_step(states, outcomes, at_ms, budget)
+        for state, outcome in zip(states, outcomes, strict=True):
             if isinstance(outcome, Reading):
                 questions += self._further(state, outcome, budget)
         if questions:
@@ -163,6 +168,38 @@ class Poller:
             # Counted by XRANGE then, which costs the payload.
             self._may_run_scripts = False
 
+    async def _in_one_step(
+        self, states: Sequence[StreamState], outcomes: list[Outcome], at_ms: int, budget: Budget
+    ) -> None:
+        """Read those again of which parts from two moments could look like a loss."""
+        if not self._may_run_scripts:
+            return
+        again = [
+            (number, state, outcome)
+            for number, (state, outcome) in enumerate(zip(states, outcomes, strict=True))
+            if isinstance(outcome, Reading) and may_have_lost(state, outcome)
+        ]
+        if not again:
+            return
+        budget.commands += len(again)
+        caps = [_cap(reading) for _, _, reading in again]
+        commands = [
+            (b"EVAL", READ_STREAM.text, 1, state.key, cap) for (_, state, _), cap in zip(again, caps, strict=True)
+        ]
+        for (number, state, reading), cap, reply in zip(again, caps, await self._ask(commands), strict=True):
+            if isinstance(reply, ReplyError):
+                self._note_refusal(reply, budget)
+                continue
+            groups, stream, counts = reply
+            ttl_ms = reading.ttl_ms if reading.ttl_ms is not None else -1
+            outcome = self._first_round(state, (groups, stream, ttl_ms), at_ms, budget)
+            outcomes[number] = outcome
+            if isinstance(outcome, Reading):
+                outcome.is_of_one_moment = True
+                for group, count in zip(outcome.groups, counts, strict=True):
+                    if isinstance(group.lag, ToCount) and count < cap:
+                        group.lag = Lag(count, "exact")
+
     async def _ask(self, commands: Sequence[Command]) -> list[Any]:
         replies = await self._link.batch_raw(commands)
         if isinstance(replies[-1], ConnectionLostError):
@@ -181,7 +218,9 @@ class Poller:
         signature = xinfo.signature(stream, groups)
         if state.facts is not None and signature == state.signature:
             same = [GroupReading(group.facts, group.lag, group.oldest_id) for group in state.groups]
-            return Reading(at_ms, state.facts, expires_ms, same, state.payload_bytes, state.complete, is_unchanged=True)
+            return Reading(
+                at_ms, state.facts, expires_ms, same, state.payload_bytes, state.complete, signature, is_unchanged=True
+            )
         ids = xinfo.Ids()
         facts, first, last = xinfo.stream_facts_and_ends(stream, ids)
         is_news = state.facts is None or facts.last_id != state.facts.last_id
@@ -189,8 +228,7 @@ class Poller:
         payload = max(xinfo.size_of(first), xinfo.size_of(last))
         state.meet(facts)
         found = [self._group(state, facts, group) for group in xinfo.group_facts(groups, ids)]
-        state.signature = signature
-        return Reading(at_ms, facts, expires_ms, found, payload, complete)
+        return Reading(at_ms, facts, expires_ms, found, payload, complete, signature)
 
     def _group(self, state: StreamState, facts: StreamFacts, group: GroupFacts) -> GroupReading:
         before = state.group(group.name)
@@ -222,14 +260,14 @@ class Poller:
                 yield (b"XPENDING", key, facts.name, b"-", b"+", PENDING_LOOK), group.take_pending
             lag = group.lag
             if isinstance(lag, ToCount):
-                cap = max(1, min(COUNT_CAP, COUNT_BYTES // max(1, reading.payload_bytes)))
+                cap = _cap(reading)
                 expected = min(cap, lag.most - lag.beyond)
                 if expected <= budget.counted:
                     budget.counted -= expected
                     yield self._count(key, facts.last_delivered_id, lag.until, cap), group.count_taker(lag, cap)
                 else:
                     group.lag = lag.uncounted()
-                    state.signature = None
+                    reading.signature = None
             if group.oldest_id is None and group.lag != NO_LAG:
                 yield (b"XRANGE", key, facts.last_delivered_id.after, b"+", b"COUNT", 1), group.take_oldest
 
@@ -237,3 +275,18 @@ class Poller:
         if self._may_run_scripts:
             return (b"EVAL", COUNT_ENTRIES.text, 1, key, after.after, until.wire, cap)
         return (b"XRANGE", key, after.after, until.wire, b"COUNT", cap)
+
+
+def may_have_lost(state: StreamState, reading: Reading) -> bool:
+    """Whether entries were removed since the last poll that some group may not have been handed."""
+    before, now = state.facts, reading.facts
+    if before is None or reading.is_unchanged or removed_between(before, now) == 0:
+        return False
+    return any(group.lag.entries != 0 for group in state.groups) or any(
+        now.last_id is None or group.facts.last_delivered_id < now.last_id for group in reading.groups
+    )
+
+
+def _cap(reading: Reading) -> int:
+    """How far a count may go on this stream."""
+    return max(1, min(COUNT_CAP, COUNT_BYTES // max(1, reading.payload_bytes)))

@@ -61,6 +61,10 @@ class Reading:
     """Size of the larger of its first and last entry: what an entry of it is about as large as."""
     complete: bool | None
     """Whether its last message ends a generation."""
+    signature: int | None
+    """What the answers come to: the same again, and nothing has changed. None if they leave a lag open."""
+    is_of_one_moment: bool = False
+    """Whether stream, groups and counts were asked for in one step."""
     is_unchanged: bool = False
     """Whether nothing was written, read or removed since the last reading."""
 

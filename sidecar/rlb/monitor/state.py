@@ -162,7 +162,7 @@ class StreamState:
         self.complete: bool | None = None
         self.payload_bytes = 0
         self.signature: int | None = None
-        """What the last answers come to: the same again, and nothing has changed. None if they left a lag open."""
+        """What the last reading came to."""
         self.is_set_by_hand = False
         self.error: str | None = None
         """Why the last poll failed, by the error's prefix: what is kept is not to be shown any more."""

@@ -83,7 +83,7 @@ async def inspect(bridge: Bridge, tally: Tally) -> None:
     while True:
         await asyncio.sleep(INSPECTION_S)
         try:
-            infos, _ = await fetch_streams(bridge, None, Sort.KEY, ALL_STREAMS)
+            infos, _ = await fetch_streams(bridge, None, None, Sort.KEY, ALL_STREAMS)
             tally.inspected(infos)
         except RlbError as error:
             tally.last_fault = str(error)
