@@ -41,6 +41,7 @@ from rlb.monitor.snapshots import Snapshots
 from rlb.redis_io.embedded import EmbeddedServer
 from rlb.redis_io.topology import Standalone
 from rlb.settings import Settings
+from rlb.telemetry.duty_counts import DutyCounts
 from rlb.telemetry.instruments import Instruments
 from rlb.telemetry.poll_counts import PollCounts
 from rlb.telemetry.polled import polled
@@ -120,7 +121,8 @@ def build_monitor(
 def build_duty(settings: Settings, topology: Standalone, monitor: Monitor, telemetry: Telemetry) -> Duty:
     """What has the monitor poll, not yet started; what the polls find is shown in the telemetry."""
     owner = telemetry.resource["service.instance.id"]
-    duty = Duty(topology, Keys(settings.stream.prefix), settings.monitor, monitor, owner)
+    counts = DutyCounts(telemetry.registry, telemetry.caps)
+    duty = Duty(topology, Keys(settings.stream.prefix), settings.monitor, monitor, owner, counts)
     telemetry.registry.observe_with(polled(lambda: duty.census, lambda: duty.totals, telemetry.caps))
     return duty
 

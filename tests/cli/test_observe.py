@@ -132,3 +132,15 @@ def test_a_port_that_is_taken_is_told(valkey: RedisServer) -> None:
         ran = rlb("observe", "--redis-url", valkey.url, "--metrics-port", str(taken.getsockname()[1]))
     assert ran.code == 1
     assert "cannot listen on 127.0.0.1" in ran.err
+
+
+def test_what_is_done_besides_polling_is_counted(valkey: RedisServer, stream: str) -> None:
+    valkey.command("XGROUP", "CREATECONSUMER", stream, "readers", "gone")
+    env = {"RLB_MONITOR__REMOVE_CONSUMERS_AFTER_SECONDS": "1", "RLB_MONITOR__PROBE_SECONDS": "0.1"}
+    with Observer(valkey.url, env=env) as observer:
+        wait_until(lambda: 'rlb_consumers_removed_total{group="readers"} 1.0' in observer.metrics())
+        wait_until(lambda: re.search(r"^rlb_probe_duration_seconds_count [1-9]", observer.metrics(), re.MULTILINE))
+        assert 'rlb_probe_attempts_total{outcome="failed"} 0.0' in observer.metrics()
+        assert observer.end(signal.SIGTERM).code == 0
+    assert valkey.command("XINFO", "CONSUMERS", stream, "readers") == []
+    assert valkey.command("KEYS", "llm:probe-*") == []
