@@ -1,5 +1,8 @@
 """The benchmark: what a token costs an app, the sidecar and Redis, against redis-py in the same run.
 
+Also what it costs to watch very many streams, against prometheus-redis-exporter, and what telemetry takes of the
+throughput.
+
 Usage: make bench [ARGS="--messages 200000 --rounds 3 --json bench.json"]
 """
 
@@ -23,6 +26,8 @@ import uvloop
 from tests.bench import producers
 from tests.bench.fanout import fanout
 from tests.bench.measure import Cost, Stopwatch
+from tests.bench.observability import observability
+from tests.bench.polling import polling
 from tests.servers.kinds import VALKEY_9
 from tests.servers.process import RedisServer
 
@@ -114,6 +119,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--subscribers", type=int, default=1000)
+    parser.add_argument("--streams", type=int, default=10_000, help="watched; and then ten times as many")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rlb-bench-") as folder:
@@ -125,11 +131,17 @@ def main() -> None:
                 print(table(rounds))
                 figures = asyncio.run(fanout(server, socket_path, options.subscribers))
                 print(f"\n{figures.sentence()}")
+            seen = observability(server, Path(folder), options.messages, options.rounds)
+            print("\n" + "\n".join(seen.sentences()))
         finally:
             server.close()
+        polls = polling(Path(folder), options.streams, 10 * options.streams)
+        print("\n" + "\n".join(polls.sentences()))
     if options.json is not None:
         costs = [[dataclasses.asdict(cost) for cost in costs] for costs in rounds]
-        options.json.write_text(json.dumps({"produce": costs, "fanout": dataclasses.asdict(figures)}, indent=2))
+        figures_by_name = {"produce": costs, "fanout": dataclasses.asdict(figures)}
+        figures_by_name |= {"telemetry": dataclasses.asdict(seen), "polling": dataclasses.asdict(polls)}
+        options.json.write_text(json.dumps(figures_by_name, indent=2))
 
 
 if __name__ == "__main__":
