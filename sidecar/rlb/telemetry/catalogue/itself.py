@@ -57,8 +57,8 @@ ITSELF = (
     counter(
         "rlb.otlp.exports",
         "{export}",
-        "Exports over OTLP.",
+        "Exports over OTLP; `dropped` counts single spans that found the queue full.",
         Attribute("signal", ("metrics", "traces")),
-        Attribute("outcome", ("ok", "failed")),
+        Attribute("outcome", ("ok", "failed", "dropped")),
     ),
 )
