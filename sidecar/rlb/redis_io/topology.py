@@ -7,6 +7,7 @@ behind the same three methods; nothing above this file knows which it is.
 from __future__ import annotations
 
 import functools
+import weakref
 from typing import Protocol
 
 from rlb.redis_io.backoff import Backoff
@@ -32,7 +33,7 @@ class Topology(Protocol):
 
     @property
     def links(self) -> tuple[Link, ...]:
-        """The links that are open for as long as the sidecar runs."""
+        """All links that there are now, by whomever they are used."""
         ...
 
 
@@ -42,12 +43,13 @@ class Standalone:
     def __init__(self, settings: RedisSettings, call_timeout_s: float) -> None:
         self._settings = settings
         self._call_timeout_s = call_timeout_s
+        self._blocking: weakref.WeakSet[Link] = weakref.WeakSet()
         self.main = self._link("main")
         self.side = self._link("side")
 
     @property
     def links(self) -> tuple[Link, ...]:
-        return self.main, self.side
+        return self.main, self.side, *self._blocking
 
     def start(self) -> None:
         """Begin to connect, in the background."""
@@ -70,7 +72,9 @@ class Standalone:
     def blocking_link(self, key: str, name: str, block_s: float) -> Link:
         del key
         # A server may answer a blocked read late, when another client was served first: leave it a margin.
-        return self._link(name, reply_timeout_s=block_s + self._settings.reply_timeout_s)
+        link = self._link(name, reply_timeout_s=block_s + self._settings.reply_timeout_s)
+        self._blocking.add(link)
+        return link
 
     def _link(self, name: str, reply_timeout_s: float | None = None) -> Link:
         settings = self._settings

@@ -108,13 +108,19 @@ def _queue_samples(queue: QueueState, limit: int) -> Iterator[Sample]:
 
 
 def _link_samples(links: Iterable[LinkState]) -> Iterator[Sample]:
+    counts: dict[tuple[str, str], int] = {}
     for link in links:
-        pool = {"db.client.connection.pool.name": link.name}
+        # Links of one kind are numbered: reader-0, reader-1 ...
+        pool = link.name.partition("-")[0]
+        used, idle = (pool, "used"), (pool, "idle")
         is_used = link.is_up and link.in_flight_bytes > 0
-        for state, count in (("used", is_used), ("idle", link.is_up and not is_used)):
-            yield Sample("db.client.connection.count", {**pool, "db.client.connection.state": state}, int(count))
+        counts[used] = counts.get(used, 0) + is_used
+        counts[idle] = counts.get(idle, 0) + (link.is_up and not is_used)
         if link.name == "main":
             yield Sample("rlb.redis.up", {}, int(link.is_up))
+    for (pool, state), count in counts.items():
+        labels = {"db.client.connection.pool.name": pool, "db.client.connection.state": state}
+        yield Sample("db.client.connection.count", labels, count)
 
 
 def _poll_samples(poll: PollState) -> Iterator[Sample]:
