@@ -7,6 +7,7 @@ from typing import cast
 
 from rlb.api.app import Application, socket_app
 from rlb.api.health import Health
+from rlb.api.observe import SnapshotSource
 from rlb.api.routes import BodyBounds, Route
 from rlb.bridge.core import Core
 from rlb.telemetry.exposition import Exposition
@@ -14,9 +15,11 @@ from rlb.telemetry.registry import Registry
 
 
 def _routes() -> tuple[Route, ...]:
-    nowhere = cast("Core", None)  # the handlers hold it and are never called
+    # The handlers hold these and are never called.
+    nowhere, nothing = cast("Core", None), cast("SnapshotSource", None)
     render = Exposition(Registry(), {}).render
-    application: Application = socket_app(nowhere, Health(), BodyBounds(1, 1, 1.0, 1.0), asyncio.Event(), render)
+    bounds = BodyBounds(1, 1, 1.0, 1.0)
+    application: Application = socket_app(nowhere, Health(), bounds, asyncio.Event(), render, nothing)
     return application._router.routes
 
 
