@@ -8,11 +8,13 @@ import pytest
 
 SERVER_SIDE = ("hiredis", "httptools", "redis", "uvicorn", "uvloop")
 TERMINAL = ("rich", "textual", "typer")
+EXPORTERS = ("grpc", "opentelemetry", "prometheus_client")
+"""Half a second of imports: only what is switched on, and a scrape, needs them."""
 
 MUST_NOT_LOAD = {
-    "rlb": (*SERVER_SIDE, *TERMINAL, "aiohttp"),
-    "rlb.client": (*SERVER_SIDE, *TERMINAL),
-    "rlb.service": TERMINAL,
+    "rlb": (*SERVER_SIDE, *TERMINAL, *EXPORTERS, "aiohttp"),
+    "rlb.client": (*SERVER_SIDE, *TERMINAL, *EXPORTERS),
+    "rlb.service": (*TERMINAL, *EXPORTERS),
 }
 
 
