@@ -203,6 +203,15 @@ class TestSeenExpiry:
         assert seen(watch, 99.0) == Retention()
         assert seen(watch, 50.0) == Retention()
 
+    def test_one_that_is_kept_alive_in_small_steps_does_not(self) -> None:
+        looks = [(n * 0.1, 9, 1, 1.0) for n in range(20)]
+        assert seen(watched(*looks, ttls=(100.0,) * 20), 100.0) == Retention()
+
+    def test_rounding_keeps_nothing_alive(self) -> None:
+        looks = [(n * 5.0, 9, 1, 1.0) for n in range(20)]
+        ttls = tuple(100.0 - n * 5.0 + (0.2 if n % 2 else -0.2) for n in range(20))
+        assert seen(watched(*looks, ttls=ttls), 5.0) == Retention(ttl_s=5.0)
+
     def test_until_it_has_fallen_to_half(self) -> None:
         watch = watched((0, 9, 1, 1.0), (5, 9, 1, 6.0), ttls=(100.0, 99.0))
         watch.add(55, 9, EntryId(1, 0), 56.0, 49.0)

@@ -190,10 +190,12 @@ class RetentionWatch:
         if ttl_s is None:
             self._expires_s = self._full_ttl_s = None
             return
-        expires_s = at_s + ttl_s
-        if self._expires_s is not None and expires_s > self._expires_s + PUT_OFF_S:
-            self._full_ttl_s = ttl_s
-        self._expires_s = expires_s
+        expires_s, before_s = at_s + ttl_s, self._expires_s
+        if before_s is None or expires_s < before_s - PUT_OFF_S:
+            self._expires_s = expires_s
+        elif expires_s > before_s + PUT_OFF_S:
+            # Compared with where it was last put off to, so that many small steps count as well.
+            self._expires_s, self._full_ttl_s = expires_s, ttl_s
 
     def retention(
         self, *, max_length: int | None, retention_s: float | None, ttl_s: float | None, is_written: bool

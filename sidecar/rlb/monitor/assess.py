@@ -150,7 +150,7 @@ def _judge(
     assert stream is not None
     oldest_age_s = age_s(group.oldest_id, now_ms) if lag.entries else None
     group.headroom = SAFE if lag.entries == 0 else _headroom(state, group, oldest_age_s)
-    is_at_rest = lag.entries == 0 and group.status == "ok" and group.reads is None
+    is_at_rest = lag.entries == 0 and not lost and group.status == "ok" and group.reads is None
     if group.tracker is None:
         if lag.entries == 0 and not lost and (before is None or before.last_delivered_id <= facts.last_delivered_id):
             group.status, group.reason = "ok", None
