@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from rlb.telemetry.catalogue import CATALOGUE, Metric
+from rlb.telemetry.catalogue import CATALOGUE, Metric, prometheus_label
 from rlb.telemetry.catalogue.metric import GROUP_NAMES, MODEL_NAMES
 from tests.conftest import OwnServer
 from tests.support.http import session
@@ -100,13 +100,22 @@ def is_there(prometheus: PrometheusServer, metric: Metric) -> bool:
     if metric.name == "rlb.poll.errors":  # which begins with a zero
         wanted |= {"error_type"}
     for attribute in metric.of:
-        label = attribute.name.replace(".", "_")
+        label = prometheus_label(attribute.name)
         values = {labels.get(label) for labels in series}
         if attribute.name in MODEL_NAMES and not values >= set(MODELS):
             return False
         if attribute.name in GROUP_NAMES and GROUP not in values:
             return False
     return bool(series) and all(wanted <= labels.keys() for labels in series)
+
+
+def assert_closed_labels(prometheus: PrometheusServer, metric: Metric) -> None:
+    """What the catalogue lists as all values of a label are all that there are."""
+    name = f"{metric.prometheus_name}_count" if metric.kind == "histogram" else metric.prometheus_name
+    for labels, _ in prometheus.query(name):
+        for attribute in metric.of:
+            if attribute.values is not None:
+                assert labels.get(prometheus_label(attribute.name), attribute.values[0]) in attribute.values
 
 
 def still_missing(prometheus: PrometheusServer, metrics: dict[str, Metric]) -> dict[str, Metric]:
@@ -127,6 +136,9 @@ async def test_all_that_can_be_there_is_there(start_scraped: StartScraped, tmp_p
                     missing = await asyncio.to_thread(still_missing, prometheus, missing)
                 assert not missing, sorted(missing)
                 assert [value for _, value in prometheus.query("up")] == [1]
+                for metric in CATALOGUE.values():
+                    assert_closed_labels(prometheus, metric)
+                assert {metric.name for metric in collector.metrics} == set(CATALOGUE) - set(CANNOT_OCCUR)
                 exemplars = prometheus.exemplars("gen_ai_server_time_to_first_token_seconds_bucket")
                 traces = {span.trace_id for span in collector.spans}
                 assert traces & {exemplar["labels"]["trace_id"] for exemplar in exemplars}
