@@ -80,20 +80,19 @@ def _has_lag(kind: ServerKind) -> bool:
     return kind.version >= (7, 0, 0)
 
 
-def lag_table(measured: list[ServerRows]) -> Iterator[str]:
-    """What the server says, and what the monitor says that polled after every step."""
-    head = [
-        "server",
-        "use",
-        "samples",
-        "Redis: no number",
-        "Redis: wrong",
-        "greatest error",
-        "rlb: wrong",
-        "rlb: bounds",
-    ]
+def _rows(*cells: list[str], text_columns: int = 2) -> Iterator[str]:
+    """A Markdown table; all but the first columns hold numbers."""
+    head, *rest = cells
     yield f"| {' | '.join(head)} |"
-    yield "|---|---|--:|--:|--:|--:|--:|--:|"
+    yield f"|{'---|' * text_columns}{'--:|' * (len(head) - text_columns)}"
+    for row in rest:
+        yield f"| {' | '.join(row)} |"
+
+
+def lag_table(measured: list[ServerRows]) -> Iterator[str]:
+    """What the server says of lag, and what the monitor says that polled after every step."""
+    head = "server, use, samples, Redis: no number, Redis: wrong, greatest error, rlb: wrong, rlb: bounds"
+    table = [head.split(", ")]
     kinds = {kind.name: kind for kind in KINDS}
     for server in measured:
         for row in server.rows:
@@ -106,32 +105,37 @@ def lag_table(measured: list[ServerRows]) -> Iterator[str]:
                     f"{redis.max_error:,}" if redis.max_error else "-",
                 ]
             bounds = percent(score.qualities["bounded"] + score.qualities["unknown"], score.samples)
-            cells = [
-                server.server,
-                row.profile,
-                f"{redis.samples:,}",
-                *says,
-                percent(score.wrong, score.samples),
-                bounds,
-            ]
-            yield f"| {' | '.join(cells)} |"
+            wrong = percent(score.wrong, score.samples)
+            table.append([server.server, row.profile, f"{redis.samples:,}", *says, wrong, bounds])
+    yield from _rows(*table)
 
 
 def pace_table(measured: list[ServerRows]) -> Iterator[str]:
-    """What becomes of lag and losses where polls are rarer."""
-    yield "| server | polls | samples | wrong | exact | the server's | bounds | losses told | to the last one |"
-    yield "|---|---|--:|--:|--:|--:|--:|--:|--:|"
+    """What becomes of lag where polls are rarer."""
+    table = [["server", "polls", "samples", "wrong", "exact", "the server's", "bounds", "unknown", "misled"]]
     for server in measured:
         for pace in PACES:
             score = Score()
             for row in server.rows:
                 score.merge(row.monitors[pace])
-            shares = [percent(score.qualities[name], score.samples) for name in ("exact", "server", "bounded")]
-            told = ["-", "-"]
-            if score.losses:
-                told = [percent(score.losses_told, score.losses_true), percent(score.losses_equal, score.losses)]
-            cells = [server.server, pace, f"{score.samples:,}", percent(score.wrong, score.samples), *shares, *told]
-            yield f"| {' | '.join(cells)} |"
+            qualities = ("exact", "server", "bounded", "unknown")
+            shares = [percent(score.qualities[name], score.samples) for name in qualities]
+            wrong, misled = percent(score.wrong, score.samples), percent(score.misled, score.samples)
+            table.append([server.server, pace, f"{score.samples:,}", wrong, *shares, misled])
+    yield from _rows(*table)
+
+
+def loss_table(measured: list[ServerRows]) -> Iterator[str]:
+    """How much of what was lost the monitor tells that polled after every step."""
+    table = [["server", "use", "samples", "lost entries told", "samples with all of them"]]
+    for server in measured:
+        for row in server.rows:
+            score = row.monitors["every step"]
+            if score.losses_true:
+                told = percent(score.losses_told, score.losses_true)
+                equal = percent(score.losses_equal, score.losses)
+                table.append([server.server, row.profile, f"{score.losses:,}", told, equal])
+    yield from _rows(*table)
 
 
 def document(text: str, measured: list[ServerRows], samples: int, seed: int) -> str:
@@ -150,6 +154,10 @@ def document(text: str, measured: list[ServerRows], samples: int, seed: int) -> 
         "",
         *pace_table(measured),
         "",
+        "Entries that were lost unread, as told after every step:",
+        "",
+        *loss_table(measured),
+        "",
     ]
     return f"{head}{BEGIN}\n" + "\n".join(parts) + f"\n{END}{tail}"
 
@@ -166,7 +174,7 @@ def main() -> None:
     with ProcessPoolExecutor(options.jobs) as pool:
         results = list(pool.map(partial(measure, samples=options.samples, seed=options.seed), names))
     measured = [result for result in results if result is not None]
-    print("\n".join([*lag_table(measured), "", *pace_table(measured)]))
+    print("\n".join([*lag_table(measured), "", *pace_table(measured), "", *loss_table(measured)]))
     findings = [finding for server in measured for finding in server.findings]
     for finding in findings:
         print(f"\n{finding}")
