@@ -69,21 +69,28 @@ class Judge:
             )
             return
         for name, group in truth.groups.items():
-            mistakes = [*_wrong_age(group, told[name], polled_s)]
-            lag, losses = _wrong_lag(group, told[name]), self._wrong_losses(group, told[name])
-            is_forged = truth.is_forged or group.is_forged
-            if (lag and told[name].lag_quality == "server" and is_forged) or (
-                losses and (is_forged or (group.is_told and self.pace != "every step"))
-            ):
-                self.score.misled += 1
-            else:
-                mistakes += [*lag, *losses]
+            mistakes = self._mistakes(truth, group, told[name], polled_s, is_sample)
             if mistakes:
                 self.score.find(
                     f"{key} {name} at {text(group.at)}: {'; '.join(mistakes)} (Redis says lag {group.server_lag})"
                 )
             if is_sample:
                 self._count(group, told[name])
+
+    def _mistakes(
+        self, stream: StreamTruth, group: GroupTruth, told: GroupInfo, polled_s: tuple[float, float], is_sample: bool
+    ) -> list[str]:
+        """What is wrong. Where counters were set by hand, the server's number may be, and losses that it tells of."""
+        is_forged = stream.is_forged or group.is_forged
+        lag, losses = _wrong_lag(group, told), self._wrong_losses(group, told)
+        is_lag_misled = bool(lag) and is_forged and told.lag_quality == "server"
+        is_loss_misled = bool(losses) and (is_forged or (group.is_told and self.pace != "every step"))
+        self.score.misled += is_sample and (is_lag_misled or is_loss_misled)
+        return [
+            *_wrong_age(group, told, polled_s),
+            *([] if is_lag_misled else lag),
+            *([] if is_loss_misled else losses),
+        ]
 
     def _wrong_losses(self, group: GroupTruth, told: GroupInfo) -> list[str]:
         # Who does not look all the time cannot tell a group from another that has taken its name.
