@@ -39,6 +39,11 @@ class Lag(NamedTuple):
         """The number of entries, if that is certain."""
         return self.entries if self.quality == "exact" else None
 
+    @property
+    def believed(self) -> int | None:
+        """The number of entries, if it is taken to be right: certain, or told by a server that is right there."""
+        return self.entries if self.quality in ("exact", "server") else None
+
 
 NO_LAG = Lag(0, "exact")
 UNKNOWN_LAG = Lag(None, "unknown")

@@ -45,7 +45,7 @@ def footing_of(
     if added is None or deleted is None or cursor > stream.last_generated_id:
         # A group that was set beyond the stream's end: what is added up to there passes it by.
         return None
-    undelivered = lag.exact
+    undelivered = lag.believed
     nothing_gone = (
         undelivered is not None and stream.first_id is not None and stream.first_id <= cursor and deleted <= cursor
     )

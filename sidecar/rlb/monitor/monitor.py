@@ -32,6 +32,9 @@ _log = logging.getLogger("rlb.monitor")
 FRESH_INTERVALS = 3
 """Polls that may fail before what the last one found is no longer told."""
 
+MAX_QUIET = 10
+"""Polls without news after which the pause until the next one grows no more; each doubles it."""
+
 COUNTED_AT_ONCE = 2000
 """Streams that are counted before the loop turns."""
 
@@ -103,11 +106,6 @@ class Monitor:
         self._turned = asyncio.Event()
 
     # Life
-
-    def start(self) -> None:
-        """Begin to connect and to poll."""
-        self._link.start()
-        self.resume()
 
     async def close(self) -> None:
         """Stop."""
@@ -272,9 +270,10 @@ class Monitor:
                 counted = self._assess(state, outcome)
                 self._add(state.model, counted)
                 is_busy = counted.is_changed or any(group.lag.entries != 0 for group in state.groups)
+                state.quiet = 0 if is_busy else min(state.quiet + 1, MAX_QUIET)
+                longest_s = max(interval_s, self._settings.idle_interval_seconds)
                 # A tenth early, so that a poll that begins a little early does not pass it over.
-                pause_s = interval_s if is_busy else max(interval_s, self._settings.idle_interval_seconds)
-                state.due_s = now_s + 0.9 * pause_s
+                state.due_s = now_s + 0.9 * min(longest_s, interval_s * 2**state.quiet)
 
     def _assess(self, state: StreamState, reading: Reading) -> Counted:
         version = self._poller.version

@@ -135,6 +135,7 @@ class StreamState:
         "model",
         "payload_bytes",
         "positions",
+        "quiet",
         "retention",
         "signature",
         "ttl_ms",
@@ -147,6 +148,8 @@ class StreamState:
         self.at_ms = 0
         self.due_s = 0.0
         """Loop time of the next poll."""
+        self.quiet = 0
+        """Polls in a row that found nothing new."""
         self.facts: StreamFacts | None = None
         self.groups: tuple[GroupState, ...] = ()
         self.positions = Positions()

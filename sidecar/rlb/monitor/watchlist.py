@@ -49,10 +49,12 @@ class Watchlist:
                 return found if stream is None else stream.model_id
         return None
 
-    def watch(self, keys: Iterable[str], *, is_asked_for: bool = False) -> None:
-        """Watch these streams, those that match no pattern only if they were asked for."""
+    def watch(self, keys: Iterable[str], *, is_asked_for: bool = False, is_active: bool = False) -> None:
+        """Watch these streams, those that match no pattern only if they were asked for; poll active ones at once."""
         for key in keys:
-            if key in self.states:
+            if (state := self.states.get(key)) is not None:
+                if is_active:
+                    state.due_s = 0.0
                 continue
             label = self.label(key)
             if label is None and not is_asked_for:
@@ -83,7 +85,8 @@ class Watchlist:
             self._look_at_own(now_s)
             return
         since_ms, self._since_ms = self._since_ms, now_ms - OVERLAP_MS
-        self.watch(_text(key) for key in await self._ask(b"ZRANGEBYSCORE", self._keys.index, since_ms, b"+inf"))
+        active = await self._ask(b"ZRANGEBYSCORE", self._keys.index, since_ms, b"+inf")
+        self.watch(map(_text, active), is_active=True)
         if now_s >= self._next_sweep_s:
             self._next_sweep_s = now_s + self._settings.sweep_seconds
             for pattern in self._patterns:
@@ -94,9 +97,10 @@ class Watchlist:
     def _look_at_own(self, now_s: float) -> None:
         """What the sidecar uses now, and what it used a while ago, as long as it exists."""
         used = self._used_s
-        for key in self._own():
-            used[key] = now_s
+        own = tuple(self._own())
+        used.update(dict.fromkeys(own, now_s))
         self.watch(used, is_asked_for=True)
+        self.watch(own, is_asked_for=True, is_active=True)
         before_s = now_s - self._settings.forget_seconds
         for key in [key for key, at_s in used.items() if at_s < before_s]:
             del used[key]
