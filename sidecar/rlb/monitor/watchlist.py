@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from rlb.domain.census import OTHER
@@ -86,7 +86,7 @@ class Watchlist:
             return
         since_ms, self._since_ms = self._since_ms, now_ms - OVERLAP_MS
         active = await self._ask(b"ZRANGEBYSCORE", self._keys.index, since_ms, b"+inf")
-        self.watch(map(_text, active), is_active=True)
+        self.watch(_texts(active), is_active=True)
         if now_s >= self._next_sweep_s:
             self._next_sweep_s = now_s + self._settings.sweep_seconds
             for pattern in self._patterns:
@@ -112,7 +112,7 @@ class Watchlist:
         while True:
             page = (b"SCAN", cursor, b"MATCH", pattern.glob, b"COUNT", SCAN_COUNT, b"TYPE", b"stream")
             cursor, found = await self._ask(*page)
-            self.watch(map(_text, found))
+            self.watch(_texts(found))
             if cursor == b"0":
                 return
 
@@ -123,5 +123,10 @@ class Watchlist:
         return reply
 
 
-def _text(key: bytes) -> str:
-    return key.decode("utf-8", "surrogateescape")
+def _texts(keys: Iterable[bytes]) -> Iterator[str]:
+    """The keys that are text; others could neither be told nor be labels, and are left alone."""
+    for key in keys:
+        try:
+            yield key.decode()
+        except UnicodeDecodeError:
+            continue
