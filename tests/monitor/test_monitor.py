@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from rlb.domain.stream_info import GroupInfo, StreamInfo
+from rlb.monitor import watchlist
 from rlb.monitor.monitor import Monitor
 from rlb.monitor.state import StreamState
 from rlb.redis_io.topology import Standalone
@@ -303,3 +304,16 @@ async def test_a_look_at_one_stream_is_of_this_moment(core: RunningCore) -> None
     assert (info.length, info.write_rate) == (1, None)
     await core.write("b")
     assert [info.length for info in await core.monitor.look([core.stream().key, "llm:stream:none:m"])] == [2]
+    assert core.monitor.totals.models == {}
+
+
+async def test_labels_are_bounded(valkey: RedisServer, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A template that puts an id into the label does not make a model of each."""
+    monkeypatch.setattr(watchlist, "MAX_LABELS", 3)
+    for number in range(10):
+        await add(redis, f"orders:{number}")
+    async with Watching(valkey.url, patterns=["orders:{id}"]) as watching:
+        await watching.poll()
+        models = watching.monitor.census.models
+        assert len(models) == 4
+        assert models["other"].streams == 7

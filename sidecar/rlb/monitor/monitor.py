@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from rlb.bridge.claim import Limits
-from rlb.domain.census import Census, GroupTotals, ModelTotals, Totals
+from rlb.domain.census import OTHER, Census, GroupTotals, ModelTotals, Totals
 from rlb.domain.keys import Keys
 from rlb.domain.stream_info import StreamInfo
 from rlb.errors import ApiError
@@ -31,6 +31,9 @@ _log = logging.getLogger("rlb.monitor")
 
 FRESH_INTERVALS = 3
 """Polls that may fail before what the last one found is no longer told."""
+
+MAX_PAIRS = 10_000
+"""Pairs of model and group with totals of their own; what is read and lost beyond is counted as `other`."""
 
 MAX_QUIET = 10
 """Polls without news after which the pause until the next one grows no more; each doubles it."""
@@ -268,7 +271,8 @@ class Monitor:
                     self._watchlist.drop(state.key)
             case Reading():
                 counted = self._assess(state, outcome)
-                self._add(state.model, counted)
+                if self._watchlist.holds(state):
+                    self._add(state.model, counted)
                 is_busy = counted.is_changed or any(group.lag.entries != 0 for group in state.groups)
                 state.quiet = 0 if is_busy else min(state.quiet + 1, MAX_QUIET)
                 longest_s = max(interval_s, self._settings.idle_interval_seconds)
@@ -287,7 +291,10 @@ class Monitor:
             total.entries_added += counted.entries_added
             total.trimmed += counted.trimmed
         for group, (read, lost) in counted.groups.items():
-            group_total = self.totals.groups.setdefault((model, group), GroupTotals())
+            pair = (model, group)
+            if pair not in self.totals.groups and len(self.totals.groups) >= MAX_PAIRS:
+                pair = (OTHER, OTHER)
+            group_total = self.totals.groups.setdefault(pair, GroupTotals())
             group_total.entries_read += read
             group_total.lost += lost
 

@@ -19,6 +19,9 @@ _log = logging.getLogger("rlb.monitor")
 
 SCAN_COUNT = 1000
 
+MAX_LABELS = 1000
+"""Models, or what patterns give in their place, that are told apart; the streams of more are `other`."""
+
 OVERLAP_MS = 2000
 """Activity is noted in the index a moment after the write: look back this far so that none is passed over."""
 
@@ -38,6 +41,7 @@ class Watchlist:
         self._own = own
         self._patterns = tuple(map(parse_pattern, settings.patterns or (f"{keys.prefix}:{{session}}:{{model}}",)))
         self._used_s: dict[str, float] = {}
+        self._labels: set[str] = set()
         self._since_ms = 0
         self._next_sweep_s = 0.0
 
@@ -62,7 +66,19 @@ class Watchlist:
             if len(self.states) >= self._settings.max_streams:
                 self.overflow += 1
                 continue
-            self.states[key] = StreamState(key, label or OTHER)
+            self.states[key] = StreamState(key, self._bounded(label or OTHER))
+
+    def _bounded(self, label: str) -> str:
+        """The label, unless there are too many: then what stands for the rest."""
+        if label not in self._labels:
+            if len(self._labels) >= MAX_LABELS:
+                return OTHER
+            self._labels.add(label)
+        return label
+
+    def holds(self, state: StreamState) -> bool:
+        """Whether this stream is watched, and not only looked at."""
+        return self.states.get(state.key) is state
 
     def drop(self, key: str) -> None:
         """Watch a stream no more: it is gone."""
