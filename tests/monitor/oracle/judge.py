@@ -80,11 +80,16 @@ class Judge:
     def _mistakes(
         self, stream: StreamTruth, group: GroupTruth, told: GroupInfo, polled_s: tuple[float, float], is_sample: bool
     ) -> list[str]:
-        """What is wrong. Where counters were set by hand, the server's number may be, and losses that it tells of."""
+        """What is wrong.
+
+        Where counters were set by hand, the server's number may be, and losses that it tells of. Who does not look all
+        the time may take for lost what was read before a position was set back, or before a name was taken anew.
+        """
         is_forged = stream.is_forged or group.is_forged
+        is_hidden = self.pace != "every step" and (group.is_told or group.is_moved or group.is_heir)
         lag, losses = _wrong_lag(group, told), self._wrong_losses(group, told)
         is_lag_misled = bool(lag) and is_forged and told.lag_quality == "server"
-        is_loss_misled = bool(losses) and (is_forged or (group.is_told and self.pace != "every step"))
+        is_loss_misled = bool(losses) and (is_forged or is_hidden)
         self.score.misled += is_sample and (is_lag_misled or is_loss_misled)
         return [
             *_wrong_age(group, told, polled_s),
@@ -93,9 +98,8 @@ class Judge:
         ]
 
     def _wrong_losses(self, group: GroupTruth, told: GroupInfo) -> list[str]:
-        # Who does not look all the time cannot tell a group from another that has taken its name.
-        sees_all = self.pace == "only once" or (self.pace == "every step" and not group.is_successor)
-        most = group.lost if sees_all else group.lost_by_name
+        is_told_of_both = group.is_unseen_heir or (group.is_heir and self.pace not in ("every step", "only once"))
+        most = group.lost_by_name if is_told_of_both else group.lost
         if told.lost_unread is not None and not 0 <= told.lost_unread <= most:
             return [f"lost_unread {told.lost_unread}, are {most} at most"]
         return []
@@ -106,7 +110,7 @@ class Judge:
         score.qualities[told.lag_quality] += 1
         if told.lag is not None and told.lag_upper_bound is not None:
             score.bound_width = max(score.bound_width, told.lag_upper_bound - told.lag)
-        if self._knows_losses and not group.is_moved and not group.is_successor:
+        if self._knows_losses and not group.is_moved and not group.is_unseen_heir:
             score.losses += 1
             score.losses_true += group.lost
             score.losses_told += told.lost_unread or 0

@@ -42,8 +42,10 @@ class GroupTruth:
     """Its ENTRIESREAD was given by hand: a first look cannot tell what had gone before from what has gone since."""
     is_forged: bool = False
     """What was given is not true, or the group was set beyond the stream's last id: it skips what is added below."""
-    is_successor: bool = False
-    """It took the name of a group that ended in the same step: nobody can tell the two apart."""
+    is_heir: bool = False
+    """It took the name of a group that has ended: who did not look in between cannot tell the two apart."""
+    is_unseen_heir: bool = False
+    """That was in one step, so nobody looked in between."""
 
 
 @dataclass
@@ -136,7 +138,7 @@ class World:
             at = id_of(fields[b"last-delivered-id"])
             if group is None:
                 group = stream.groups[name] = GroupTruth(at, lost_by_name=stream.gone.get(name, 0))
-                group.is_successor = name == self._ended
+                group.is_heir, group.is_unseen_heir = name in stream.gone, name == self._ended
             else:
                 lost = sum(entry > group.at for entry in removed)
                 group.lost += lost
