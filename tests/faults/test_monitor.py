@@ -172,9 +172,30 @@ def test_keys_that_come_and_go(short_tmp: Path, own_server: OwnServer) -> None:
             over.set()
             thread.join(20)
         write(server, ("FLUSHALL",), *lagging())
+        looks.until(lambda: looks.value("rlb_stream_count") == 1, "one stream")
         shows_lag(looks)
-        assert looks.value("rlb_stream_count") == 1
         assert not looks.value("rlb_poll_errors_total")
+
+
+def test_names_that_are_no_text(short_tmp: Path, own_server: OwnServer) -> None:
+    """A key that no app of rlb could have made hides no other; a group and a consumer may have any name."""
+    server = own_server()
+    odd: list[Command] = [
+        command
+        for key in (b"llm:stream:\xff:m", b"llm:stream::", b"llm:stream:a b:m\n")
+        for command in (("XADD", key, "*", b"\xff", b"\xff"), ("XGROUP", "CREATE", key, "odd", "0"))
+    ]
+    group: list[Command] = [
+        ("XGROUP", "CREATE", KEY, b"\xff", "0"),
+        ("XREADGROUP", "GROUP", b"\xff", b"\xfe", "COUNT", 1, "STREAMS", KEY, ">"),
+    ]
+    write(server, *odd, *lagging(), *group)
+    with watching(short_tmp / "s", server) as sidecar:
+        looks = Looks(sidecar)
+        shows_lag(looks)
+        assert looks.value("rlb_group_lag", group="\ufffd") == LAG + 1
+        assert looks.get("/v1/snapshot")[0] == 200
+        assert looks.value("rlb_poll_errors_total", error_type="internal") in (None, 0)
 
 
 @pytest.mark.timeout(120)
