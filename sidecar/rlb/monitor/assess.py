@@ -58,9 +58,9 @@ def assess(
     state.ttl_ms, state.payload_bytes, state.complete = reading.ttl_ms, reading.payload_bytes, reading.complete
     state.signature, state.is_seen_twice = reading.signature, before is not None
     _watch_retention(state, reading, rules)
-    groups = []
+    known, groups = state.by_name(), []
     for group_reading in reading.groups:
-        group = state.group(group_reading.facts.name)
+        group = known.get(group_reading.facts.name)
         is_first = group is None
         if group is None:
             group = GroupState(group_reading.facts.name, group_reading.facts, group_reading.known_lag)

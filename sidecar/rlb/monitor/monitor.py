@@ -192,7 +192,7 @@ class Monitor:
             most = max(10.0, self._settings.commands_per_second * self._settings.interval_seconds)
             budget = Budget()
             polled = 0
-            pieces = slices(due)
+            pieces = slices(due, budget)
             if everything:
                 await self._poll_at_once(pieces, budget)
                 polled = len(due)
@@ -377,9 +377,10 @@ class Monitor:
         now_ms = await self._prepare()
         states = [self._watchlist.states.get(key) or StreamState(key, "") for key in keys]
         found: list[StreamInfo | Failed | None] = []
-        for piece in slices(states):
+        budget = Budget()
+        for piece in slices(states, budget):
             async with self._slices:
-                outcomes = await self._poll_slice(piece, Budget())
+                outcomes = await self._poll_slice(piece, budget)
             for state, outcome in zip(piece, outcomes, strict=True):
                 is_told = isinstance(outcome, Reading)
                 info = stream_info(state, self._prefix, self._rules, now_ms) if is_told else None

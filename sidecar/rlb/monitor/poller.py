@@ -22,7 +22,7 @@ from rlb.domain.lag import COUNT_CAP, NO_LAG, Lag, ToCount, lag_of
 from rlb.domain.server_version import ServerVersion, parse_server_version
 from rlb.domain.stream_facts import GroupFacts, StreamFacts, removed_between
 from rlb.monitor.reading import GroupReading, Reading
-from rlb.monitor.state import StreamState
+from rlb.monitor.state import GroupState, StreamState
 from rlb.redis_io import xinfo
 from rlb.redis_io.command import Arg
 from rlb.redis_io.link import Link
@@ -32,14 +32,29 @@ from rlb.redis_io.scripts import COUNT_ENTRIES, READ_STREAM
 SLICE_STREAMS = 128
 """Streams asked for together."""
 
+SLICE_GROUPS = 256
+"""Groups that those streams may have together."""
+
 SLICE_BYTES = 1024 * 1024
 """Payload that the answers of a slice may hold, by what the streams' entries were last time."""
+
+FIRST_GUESS_BYTES = 64 * 1024
+"""Size that entries of a stream are taken to have before any stream was seen; then the largest of the last slice."""
+
+MAX_GROUPS = 1000
+"""Groups of one stream that are watched; more are left out, and counted as the error `too_many_groups`."""
+
+MAX_GROUPS_AT_ONCE = 32
+"""Groups of a stream up to which it is read in one step; of one with more, losses are not told."""
 
 COUNT_BYTES = 4 * 1024 * 1024
 """Payload that one count may pass over; a stream of large entries is counted less far."""
 
 PENDING_LOOK = 32
 """Pending entries of a group that are looked at, lowest ids first, for deliveries and idle times."""
+
+COUNTED_AT_ONCE = 4000
+"""Entries that are counted in one step for all groups of a stream, a few milliseconds of Redis's time."""
 
 COUNTED_A_POLL = 200_000
 """Entries that are counted in one poll of all streams, about 0.2 s of Redis's time; beyond, lags are `bounded`."""
@@ -67,6 +82,7 @@ class Budget:
     """What one poll of all streams may still count, and what it has sent."""
 
     counted: int = COUNTED_A_POLL
+    guess_bytes: int = FIRST_GUESS_BYTES
     commands: int = 0
     errors: dict[str, int] = field(default_factory=dict)
 
@@ -74,16 +90,17 @@ class Budget:
         self.errors[kind] = self.errors.get(kind, 0) + 1
 
 
-def slices(states: Iterable[StreamState]) -> Iterator[list[StreamState]]:
-    """The streams in slices that are small enough to hold nobody up."""
+def slices(states: Iterable[StreamState], budget: Budget) -> Iterator[list[StreamState]]:
+    """The streams in slices that are small enough to hold nobody up; ask for the next one when one has been read."""
     piece: list[StreamState] = []
-    size = 0
+    size = groups = 0
     for state in states:
-        if piece and (len(piece) >= SLICE_STREAMS or size >= SLICE_BYTES):
+        if piece and (len(piece) >= SLICE_STREAMS or size >= SLICE_BYTES or groups >= SLICE_GROUPS):
             yield piece
-            piece, size = [], 0
+            piece, size, groups = [], 0, 0
         piece.append(state)
-        size += 2 * state.payload_bytes
+        size += 2 * (state.payload_bytes if state.facts is not None else budget.guess_bytes)
+        groups += len(state.groups)
     if piece:
         yield piece
 
@@ -146,6 +163,8 @@ class Poller:
             outcome = self._first_round(state, replies[3 * number + 1 : 3 * number + 4], at_ms, budget)
             outcomes.append(outcome)
         await self._in_one_step(states, outcomes, at_ms, budget)
+        sizes = [outcome.payload_bytes for outcome in outcomes if isinstance(outcome, Reading)]
+        budget.guess_bytes = max(sizes, default=budget.guess_bytes)
         for state, outcome in zip(states, outcomes, strict=True):
             if isinstance(outcome, Reading):
                 questions += self._further(state, outcome, budget)
@@ -177,14 +196,17 @@ class Poller:
         again = [
             (number, state, outcome)
             for number, (state, outcome) in enumerate(zip(states, outcomes, strict=True))
-            if isinstance(outcome, Reading) and may_have_lost(state, outcome)
+            if isinstance(outcome, Reading)
+            and len(outcome.groups) <= MAX_GROUPS_AT_ONCE
+            and may_have_lost(state, outcome)
         ]
         if not again:
             return
         budget.commands += len(again)
         caps = [_cap(reading) for _, _, reading in again]
         commands = [
-            (b"EVAL", READ_STREAM.text, 1, state.key, cap) for (_, state, _), cap in zip(again, caps, strict=True)
+            (b"EVAL", READ_STREAM.text, 1, state.key, cap, COUNTED_AT_ONCE)
+            for (_, state, _), cap in zip(again, caps, strict=True)
         ]
         for (number, state, reading), cap, reply in zip(again, caps, await self._ask(commands), strict=True):
             if isinstance(reply, ReplyError):
@@ -197,7 +219,7 @@ class Poller:
             if isinstance(outcome, Reading):
                 outcome.is_of_one_moment = True
                 for group, count in zip(outcome.groups, counts, strict=True):
-                    if isinstance(group.lag, ToCount) and count < cap:
+                    if isinstance(group.lag, ToCount) and 0 <= count < cap:
                         group.lag = Lag(count, "exact")
 
     async def _ask(self, commands: Sequence[Command]) -> list[Any]:
@@ -227,11 +249,18 @@ class Poller:
         complete = xinfo.is_complete(last) if is_news else state.complete
         payload = max(xinfo.size_of(first), xinfo.size_of(last))
         state.meet(facts)
-        found = [self._group(state, facts, group) for group in xinfo.group_facts(groups, ids)]
+        if len(groups) > MAX_GROUPS:
+            budget.note_error("too_many_groups")
+        known = state.by_name()
+        found = [
+            self._group(state, known.get(group.name), facts, group)
+            for group in xinfo.group_facts(groups[:MAX_GROUPS], ids)
+        ]
         return Reading(at_ms, facts, expires_ms, found, payload, complete, signature)
 
-    def _group(self, state: StreamState, facts: StreamFacts, group: GroupFacts) -> GroupReading:
-        before = state.group(group.name)
+    def _group(
+        self, state: StreamState, before: GroupState | None, facts: StreamFacts, group: GroupFacts
+    ) -> GroupReading:
         cursor = group.last_delivered_id
         trust = self.version.lag_trust if self.version is not None and not state.is_set_by_hand else "never"
         was_right = before.server_was_right if before is not None else None

@@ -20,6 +20,7 @@ from rlb.domain.stream_facts import (
     GroupFacts,
     StreamFacts,
     is_another_stream,
+    removed_between,
     was_set_by_hand,
 )
 from rlb.domain.stream_info import GroupStatus
@@ -178,9 +179,9 @@ class StreamState:
         has_counter = self.facts is not None and self.facts.entries_added is not None and not self.is_set_by_hand
         return 0.0 if self.is_seen_twice and has_counter else None
 
-    def group(self, name: str) -> GroupState | None:
-        """The group of that name."""
-        return next((group for group in self.groups if group.name == name), None)
+    def by_name(self) -> dict[str, GroupState]:
+        """The groups by their names."""
+        return {group.name: group for group in self.groups}
 
     def meet(self, facts: StreamFacts) -> None:
         """Take note of where the stream stands, before anything else is concluded from it."""
@@ -200,7 +201,7 @@ class StreamState:
         before = self.facts
         if before is None or facts.first_id is None or facts.max_deleted_id is None:
             return False
-        return facts.first_id <= cursor and facts.max_deleted_id == before.max_deleted_id
+        return facts.first_id <= cursor and removed_between(before, facts) == 0
 
     def forget(self) -> None:
         """Another stream has taken the key: nothing of this one holds for it."""

@@ -221,21 +221,22 @@ return count
 READ_STREAM = Script(
     """
 -- What a poll asks of a stream, all of one moment, with the undelivered entries of each group counted.
--- KEYS  1 stream    ARGV  1 the most to count
--- Gives XINFO GROUPS, XINFO STREAM and the counts, in the order of the groups.
-local groups, most, counts = redis.call('XINFO', 'GROUPS', KEYS[1]), tonumber(ARGV[1]), {}
+-- KEYS  1 stream    ARGV  1 the most to count for a group  2 and for all of them
+-- Gives XINFO GROUPS, XINFO STREAM and the counts, in the order of the groups; -1 where there was none left to count.
+local groups, most, left, counts = redis.call('XINFO', 'GROUPS', KEYS[1]), tonumber(ARGV[1]), tonumber(ARGV[2]), {}
 for number, group in ipairs(groups) do
   local from, count = '-', 0
   for at = 1, #group, 2 do
     if group[at] == 'last-delivered-id' then from = '(' .. group[at + 1] end
   end
-  while count < most do
+  while count < most and left > 0 do
     local page = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', math.min(100, most - count))
     count = count + #page
+    left = left - #page
     if #page < 100 then break end
     from = '(' .. page[#page][1]
   end
-  counts[number] = count
+  counts[number] = left > 0 and count or -1
 end
 return {groups, redis.call('XINFO', 'STREAM', KEYS[1]), counts}
 """
