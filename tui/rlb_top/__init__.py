@@ -1,0 +1,1 @@
+"""rlb-top: the terminal monitor."""
