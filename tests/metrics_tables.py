@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rlb.settings import LimitsSettings
-from rlb.telemetry.catalogue import CATALOGUE, SECTIONS, Attribute, Metric, prometheus_label
+from rlb.settings import LimitsSettings, MonitorSettings
+from rlb.telemetry.catalogue import CATALOGUE, SECTIONS, Attribute, Metric, Multiplier, prometheus_label
+from rlb.telemetry.purse import base, possible_metrics, prices
 
 PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
+
+_VALUES: dict[Multiplier, str] = {
+    "model": "a model",
+    "model.histogram": "its histograms",
+    "group": "a group",
+    "model.group": "a group on one model",
+}
+
+_SERIES_TEXT = """\
+All of these metrics together never come to more than `RLB_LIMITS__SERIES` ({series:,}) series, however many models and
+groups there are. A value has series of its own only if there is room for all that it can come to; if not, it is `other`
+for good. Half of the room is set aside so that models, histograms, groups and their pairs each have some, the other
+half is for whoever comes first. An observer has more room for names, as it counts nothing of apps."""
 
 _BEGIN, _END = "<!-- metrics -->\n", "<!-- /metrics -->"
 
@@ -34,9 +48,26 @@ def tables() -> str:
     for metric in CATALOGUE.values():
         if metric.buckets:
             parts.append(f"| `{metric.prometheus_name}` | {', '.join(f'{bound:g}' for bound in metric.buckets)} |")
-    worst = sum(metric.bound(LimitsSettings()) for metric in CATALOGUE.values())
-    parts += ["", f"All label values that the default limits allow come to at most {worst:,} series."]
-    return "\n".join(parts) + "\n"
+    return "\n".join([*parts, *_costs()]) + "\n"
+
+
+def _costs() -> list[str]:
+    """What the series are spent on, by default."""
+    processes = [possible_metrics(MonitorSettings(), serves_apps=serves_apps) for serves_apps in (True, False)]
+    rows = [
+        ("in any case, `other` included", [base(metrics) for metrics in processes]),
+        *((_VALUES[multiplier], [prices(metrics)[multiplier] for metrics in processes]) for multiplier in _VALUES),
+    ]
+    return [
+        "",
+        "## Series",
+        "",
+        *_SERIES_TEXT.format(series=LimitsSettings().series).splitlines(),
+        "",
+        "| what | series in a sidecar | in an observer |",
+        "|---|---|---|",
+        *(f"| {what} | {sidecar} | {observer} |" for what, (sidecar, observer) in rows),
+    ]
 
 
 def _row(metric: Metric) -> str:

@@ -42,7 +42,7 @@ def test_each_setting_is_documented_and_bounded() -> None:
         if leaf.schema.get("type") in ("integer", "number"):
             assert {"minimum", "maximum"} <= leaf.schema.keys(), leaf.key
         if leaf.schema.get("type") == "number":
-            assert leaf.key.endswith("_s"), leaf.key
+            assert leaf.key.endswith(("_s", "_seconds")), leaf.key
 
 
 def test_table_has_a_row_for_each_setting() -> None:

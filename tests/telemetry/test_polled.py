@@ -24,7 +24,7 @@ from rlb.settings import LimitsSettings
 from rlb.telemetry.catalogue import CATALOGUE
 from rlb.telemetry.labels import LabelCaps
 from rlb.telemetry.polled import polled
-from rlb.telemetry.registry import Registry
+from rlb.telemetry.registry import NumberPoint, Registry
 
 Values = dict[tuple[str, tuple[str, ...]], float]
 
@@ -75,6 +75,13 @@ EXTREMES = {
 """What several models or groups come to where that is not their sum."""
 
 
+WHOLE = LimitsSettings(models=6, groups=6, series_groups=36, series=10_000)
+"""Limits that nothing here reaches."""
+
+USUAL = ("exact", "ok", "active")
+"""Values that are told also if nothing has them; the others are absent then."""
+
+
 def sampled(census: Census, totals: Totals, limits: LimitsSettings) -> Values:
     """The samples by name and label values."""
     found: Values = {}
@@ -95,7 +102,7 @@ def test_folding_keeps_what_everything_comes_to(
     census: Census, totals: Totals, models: int, groups: int, pairs: int
 ) -> None:
     """With any caps, a sum over all labels is the sum over all, and an extreme the extreme."""
-    whole = sampled(census, totals, LimitsSettings(models=6, groups=6, series_groups=36))
+    whole = sampled(census, totals, WHOLE)
     folded = sampled(census, totals, LimitsSettings(models=models, groups=groups, series_groups=pairs))
     assert {name for name, _ in whole} == {name for name, _ in folded}
     for name in {name for name, _ in whole}:
@@ -107,7 +114,7 @@ def test_folding_keeps_what_everything_comes_to(
 @given(CENSUS, TOTALS)
 def test_without_folding_every_value_is_told(census: Census, totals: Totals) -> None:
     """Each known field of the census has one sample, and an unknown one none."""
-    found = sampled(census, totals, LimitsSettings(models=6, groups=6, series_groups=36))
+    found = sampled(census, totals, WHOLE)
     for model, about in census.models.items():
         assert found.get(("rlb.stream.length", (model,))) == about.length
         assert found.get(("rlb.stream.memory", (model,))) == about.memory_bytes
@@ -116,8 +123,14 @@ def test_without_folding_every_value_is_told(census: Census, totals: Totals) -> 
         assert found.get(("rlb.group.lag", pair)) == group.lag
         assert found.get(("rlb.group.lag.age", pair)) == group.lag_age_s
         assert found.get(("rlb.group.retention.headroom", pair)) == group.headroom_s
-        for status in get_args(GroupStatus):
-            assert found[("rlb.group.streams", (*pair, status))] == group.by_status.get(status, 0)
+        for name, counts, values in (
+            ("rlb.group.lag.streams", group.by_quality, get_args(LagQuality)),
+            ("rlb.group.streams", group.by_status, get_args(GroupStatus)),
+            ("rlb.group.consumers", group.consumers, get_args(ConsumerState)),
+        ):
+            for value in values:
+                count = counts.get(value, 0)
+                assert found.get((name, (*pair, value))) == (count if count or value in USUAL else None)
     for pair, read in totals.groups.items():
         assert found[("rlb.group.lost", pair)] == read.lost
 
@@ -136,6 +149,21 @@ def test_what_the_census_drops_is_absent_and_totals_stay() -> None:
     assert {"rlb.stream.entries_added", "rlb.stream.trimmed", "rlb.group.entries_read", "rlb.group.lost"} <= after
 
 
+def test_a_status_that_nothing_has_any_more_goes() -> None:
+    """From one poll to the next, its series ends; it does not stay at what it was."""
+    census = Census(1.0, groups={("m", "g"): GroupCensus(by_status={"stalled": 1})})
+    registry = Registry()
+    registry.observe_with(polled(lambda: census, Totals, LabelCaps(LimitsSettings(), registry)))
+
+    def statuses() -> dict[str, float]:
+        (family,) = (each for each in registry.collect() if each.metric.name == "rlb.group.streams")
+        return {point.labels["status"]: point.value for point in family.points if isinstance(point, NumberPoint)}
+
+    assert statuses() == {"ok": 0, "stalled": 1}
+    census.groups["m", "g"].by_status = {"ok": 1, "stalled": 0}
+    assert statuses() == {"ok": 1}
+
+
 def test_nothing_is_said_before_the_first_poll() -> None:
     """No zero stands for a Redis that has not been asked."""
     assert sampled(Census(), Totals(), LimitsSettings()) == {}
@@ -148,6 +176,7 @@ def test_unknown_lag_is_absent_beside_its_count_of_streams() -> None:
     assert ("rlb.group.lag", ("m", "g")) not in found
     assert found["rlb.group.lag.streams", ("m", "g", "unknown")] == 4
     assert found["rlb.group.lag.streams", ("m", "g", "exact")] == 0
+    assert ("rlb.group.lag.streams", ("m", "g", "server")) not in found
 
 
 def test_the_worst_have_series_of_their_own() -> None:

@@ -303,8 +303,15 @@ class MonitorSettings(Section):
 
 
 class LimitsSettings(Section):
-    """Caps on label values in metrics; what is beyond is folded into `other`, and counted."""
+    """Caps on series and label values in metrics; what is beyond is folded into `other`, and counted."""
 
+    series: int = Field(
+        default=1500,
+        ge=800,
+        le=1_000_000,
+        description="Series of all metrics together, at the most; a label value for which there is no room has none "
+        "of its own, whatever the caps below allow.",
+    )
     models: int = Field(default=50, ge=1, le=500, description="Models with series of their own.")
     models_histograms: int = Field(default=10, ge=1, le=500, description="Models with histograms of their own.")
     groups: int = Field(default=20, ge=1, le=200, description="Consumer groups with series of their own.")

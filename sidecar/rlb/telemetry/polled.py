@@ -6,21 +6,15 @@ What the census does not know, or no longer holds, has no sample.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 from rlb.domain.census import Census, GroupCensus, GroupTotals, ModelCensus, ModelTotals, Totals
-from rlb.domain.lag import LagQuality
-from rlb.domain.stream_info import ConsumerState, GroupStatus
 from rlb.telemetry.folding import add_group, add_group_totals, add_model, add_model_totals
 from rlb.telemetry.labels import LabelCaps, clean_label
 from rlb.telemetry.registry import Sample, Source
 
 Value = TypeVar("Value")
 Name = TypeVar("Name")
-
-_QUALITIES: tuple[LagQuality, ...] = get_args(LagQuality)
-_STATUSES: tuple[GroupStatus, ...] = get_args(GroupStatus)
-_STATES: tuple[ConsumerState, ...] = get_args(ConsumerState)
 
 
 def polled(census: Callable[[], Census], totals: Callable[[], Totals], caps: LabelCaps) -> Source:
@@ -42,9 +36,9 @@ def polled(census: Callable[[], Census], totals: Callable[[], Totals], caps: Lab
         for (model, group), of_group in _folded(now.groups.items(), fold_pair, GroupCensus, add_group):
             labels = {"model": model, "group": group}
             yield from _known(labels, _group_samples(of_group))
-            yield from _shares("rlb.group.lag.streams", labels, "quality", _QUALITIES, of_group.by_quality)
-            yield from _shares("rlb.group.streams", labels, "status", _STATUSES, of_group.by_status)
-            yield from _shares("rlb.group.consumers", labels, "state", _STATES, of_group.consumers)
+            yield from _shares("rlb.group.lag.streams", labels, "quality", "exact", of_group.by_quality)
+            yield from _shares("rlb.group.streams", labels, "status", "ok", of_group.by_status)
+            yield from _shares("rlb.group.consumers", labels, "state", "active", of_group.consumers)
         for (model, group), read in _folded(since_start.groups.items(), fold_pair, GroupTotals, add_group_totals):
             labels = {"model": model, "group": group}
             yield Sample("rlb.group.entries_read", labels, read.entries_read)
@@ -106,12 +100,11 @@ def _known(labels: dict[str, str], samples: tuple[tuple[str, float | None], ...]
             yield Sample(name, labels, value)
 
 
-def _shares(
-    name: str, labels: dict[str, str], by: str, values: tuple[Name, ...], counts: dict[Name, int]
-) -> Iterator[Sample]:
-    """One sample for each value: that none of the streams is stalled is known, not unknown."""
-    for value in values:
-        yield Sample(name, {**labels, by: str(value)}, counts.get(value, 0))
+def _shares(name: str, labels: dict[str, str], by: str, usual: Name, counts: dict[Name, int]) -> Iterator[Sample]:
+    """A sample for each value that has a count, and in any case for the usual one: beside it, absent means 0."""
+    for value, count in {usual: 0, **counts}.items():
+        if count or value == usual:
+            yield Sample(name, {**labels, by: str(value)}, count)
 
 
 def _top(census: Census, caps: LabelCaps) -> Iterator[Sample]:

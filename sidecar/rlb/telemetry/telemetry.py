@@ -13,6 +13,7 @@ from rlb.telemetry.exposition import Exposition
 from rlb.telemetry.labels import LabelCaps
 from rlb.telemetry.loop_lag import watch_loop
 from rlb.telemetry.otlp import OtlpMetrics, start_otlp_metrics
+from rlb.telemetry.purse import possible_metrics
 from rlb.telemetry.registry import Registry
 from rlb.telemetry.resource import resource_attributes
 
@@ -21,7 +22,7 @@ class Telemetry:
     """Made before the parts that count in `registry`; entered, it watches the loop and exports over OTLP if asked to.
 
     Leave it when those parts have stopped, so that the last export has all that they counted. `place` tells processes
-    on one host apart that have no socket.
+    on one host apart that have no socket, and so serve no apps.
     """
 
     def __init__(
@@ -33,7 +34,8 @@ class Telemetry:
                 "gen_ai.provider.name": settings.generation.provider,
             }
         )
-        self.caps = LabelCaps(settings.limits, self.registry)
+        possible = possible_metrics(settings.monitor, serves_apps=place is None)
+        self.caps = LabelCaps(settings.limits, self.registry, possible)
         self.resource = resource_attributes(environ, place or str(settings.socket.path))
         self.exposition = Exposition(self.registry, self.resource)
         self._environ = environ

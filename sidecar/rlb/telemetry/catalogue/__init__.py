@@ -11,10 +11,10 @@ from types import MappingProxyType
 from rlb.telemetry.catalogue.bridge import DATA_PATH, INGEST
 from rlb.telemetry.catalogue.generations import GENERATIONS
 from rlb.telemetry.catalogue.itself import ITSELF
-from rlb.telemetry.catalogue.metric import Attribute, Caps, Kind, Metric, prometheus_label
+from rlb.telemetry.catalogue.metric import Attribute, Kind, Metric, Multiplier, prometheus_label
 from rlb.telemetry.catalogue.streams import GROUPS, STREAMS
 
-__all__ = ["CATALOGUE", "CONSTANTS", "SECTIONS", "Attribute", "Caps", "Kind", "Metric", "prometheus_label"]
+__all__ = ["CATALOGUE", "CONSTANTS", "SECTIONS", "Attribute", "Kind", "Metric", "Multiplier", "prometheus_label"]
 
 SECTIONS: Mapping[str, tuple[Metric, ...]] = MappingProxyType(
     {

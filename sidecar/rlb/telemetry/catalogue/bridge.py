@@ -79,8 +79,7 @@ DATA_PATH = (
         REDIS_OPERATION,
         MESSAGING[0],
         Attribute("messaging.operation.name", ("XADD", "XREADGROUP", "XCLAIM", "XACK")),
-        # It follows from the name, so it multiplies nothing.
-        Attribute("messaging.operation.type"),
+        Attribute("messaging.operation.type", follows=True),
         Attribute("error.type", most=MAX_OPERATION_ERROR_TYPES + 1, optional=True),
     ),
     histogram("rlb.write.batch.size", "{message}", "Messages that left in one write.", BATCH),

@@ -5,25 +5,16 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 Kind = Literal["counter", "updowncounter", "gauge", "histogram"]
 
+Multiplier = Literal["model", "model.histogram", "group", "model.group"]
+"""What a metric can have series for each value of, as many as come. Models of histograms stand on their own, as each of
+them is many series; `model.group` is a pair of both."""
+
 _UNITS = {"s": "seconds", "By": "bytes"}
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_]")
-
-
-class Caps(Protocol):
-    """How many values of a label have series of their own: the `limits` section of the settings."""
-
-    @property
-    def models(self) -> int: ...
-    @property
-    def models_histograms(self) -> int: ...
-    @property
-    def groups(self) -> int: ...
-    @property
-    def series_groups(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +22,15 @@ class Attribute:
     """One attribute of a metric.
 
     `values` are all that it may have; None where they come from outside, and then at most `most` of them appear
-    (models and groups: as the limits say). `optional`: it is only there where it applies, as an error's type.
+    (multipliers: as the limits say). `optional`: it is only there where it applies, as an error's type. `follows`: it
+    multiplies nothing, as for each set of the other attributes there is one value of it.
     """
 
     name: str
     values: tuple[str, ...] | None = None
     most: int = 1
     optional: bool = False
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +72,28 @@ class Metric:
         """The names of its labels."""
         return tuple(prometheus_label(attribute.name) for attribute in self.of)
 
-    def bound(self, caps: Caps) -> int:
-        """How many series there can be of it at the most, those of a histogram's buckets, sum and count included."""
-        names = {attribute.name for attribute in self.of}
-        models = caps.models_histograms if self.kind == "histogram" else caps.models
-        sets = 1
-        if names & MODEL_NAMES and names & GROUP_NAMES:
-            sets = caps.series_groups + 1
-        elif names & MODEL_NAMES:
-            sets = models + 1
-        elif names & GROUP_NAMES:
-            sets = caps.groups + 1
-        sets *= math.prod(
+    @property
+    def multiplier(self) -> Multiplier | None:
+        """What it has `series` for each value of; None if it has them once."""
+        names = {attribute.name for attribute in self.of if not attribute.follows}
+        has_model, has_group = names & MODEL_NAMES, names & GROUP_NAMES
+        if has_model and has_group:
+            return "model.group"
+        if has_model:
+            return "model.histogram" if self.kind == "histogram" else "model"
+        return "group" if has_group else None
+
+    @property
+    def series(self) -> int:
+        """How many series it can come to for one value of its multiplier, with all values of the other attributes.
+
+        A histogram has one for each bucket, one for what is above all bounds, the sum and the count.
+        """
+        return (len(self.buckets) + 3 if self.kind == "histogram" else 1) * math.prod(
             (len(attribute.values) if attribute.values is not None else attribute.most) + attribute.optional
             for attribute in self.of
-            if attribute.name not in MODEL_NAMES | GROUP_NAMES
+            if attribute.name not in MODEL_NAMES | GROUP_NAMES and not attribute.follows
         )
-        return sets * (len(self.buckets) + 3 if self.kind == "histogram" else 1)
 
 
 MODEL_NAMES = frozenset({"model", "gen_ai.request.model"})

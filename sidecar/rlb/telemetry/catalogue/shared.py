@@ -14,8 +14,8 @@ GEN_AI = (Attribute("gen_ai.operation.name"), Attribute("gen_ai.provider.name"),
 MAX_ERROR_TYPES = 10
 """Error types with series of their own: prefixes of Redis errors, codes of ours; more are `other`."""
 
-MAX_OPERATION_ERROR_TYPES = 2
-"""The same for the durations of operations, where each one has a whole histogram."""
+MAX_OPERATION_ERROR_TYPES = 1
+"""The same for the durations of operations, where each one has a histogram for each operation."""
 
 ERROR_TYPE = Attribute("error.type", most=MAX_ERROR_TYPES + 1)
 ERROR_TYPE_IF_FAILED = Attribute("error.type", most=MAX_ERROR_TYPES + 1, optional=True)

@@ -54,21 +54,21 @@ GROUPS = (
         "{message}",
         "Entries not yet delivered, of the worst streams (RLB_MONITOR__TOP_STREAMS).",
         Attribute("stream", most=MAX_TOP),
-        # A stream of this list stands for one group, so the group multiplies nothing.
-        Attribute("group"),
+        # A row of this list is a stream and a group; so it is below with a consumer.
+        Attribute("group", follows=True),
     ),
     gauge(
         "rlb.top.consumer.pending",
         "{message}",
         "Pending entries of the consumers with the most (RLB_MONITOR__TOP_STREAMS).",
-        Attribute("group"),
+        Attribute("group", follows=True),
         Attribute("consumer", most=MAX_TOP),
     ),
     gauge(
         "rlb.top.consumer.idle",
         "s",
         "Time since these consumers last called (RLB_MONITOR__TOP_STREAMS).",
-        Attribute("group"),
+        Attribute("group", follows=True),
         Attribute("consumer", most=MAX_TOP),
     ),
 )
