@@ -13,6 +13,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from rlb.settings import MonitorSettings
+from rlb.telemetry.purse import possible_metrics
 from tests.cli.processes import PATIENCE_S, Running, rlb
 from tests.servers.process import RedisServer
 
@@ -110,6 +112,30 @@ def test_streams_of_others_by_their_pattern(valkey: RedisServer) -> None:
     valkey.command("XGROUP", "CREATE", "orders:north", "billing", "$")
     with Observer(valkey.url, "--patterns", "orders:{region}") as observer:
         wait_until(lambda: 'rlb_group_lag{group="billing",model="north"} 0.0' in observer.metrics())
+
+
+def test_more_models_and_groups_than_there_is_room_for(valkey: RedisServer) -> None:
+    """The series stay within the limit, what has none of its own is in `other`, and nothing apps would do is there."""
+    models, groups = 60, 4
+    for model in range(models):
+        valkey.command("XADD", f"llm:stream:s-1:model-{model}", "*", "data", "x")
+        for group in range(groups):
+            valkey.command("XGROUP", "CREATE", f"llm:stream:s-1:model-{model}", f"group-{group}", "0")
+    with Observer(valkey.url, env={"RLB_LIMITS__SERIES": "800"}) as observer:
+
+        def lag() -> list[float]:
+            return [
+                float(found) for found in re.findall(r"^rlb_group_lag\{.*\} (.*)$", observer.metrics(), re.MULTILINE)
+            ]
+
+        wait_until(lambda: sum(lag()) == models * groups)
+        assert 10 < len(lag()) < 40
+        series = [line for line in observer.metrics().splitlines() if line.startswith(("rlb_", "db_", "messaging_"))]
+        assert len(series) <= 800
+        can_be = {metric.prometheus_family for metric in possible_metrics(MonitorSettings(), serves_apps=False)}
+        names = re.findall(r"^# TYPE ((?:rlb|db|messaging|gen_ai)_\w+?)(?:_total)? ", observer.metrics(), re.MULTILINE)
+        assert len(names) > 20
+        assert set(names) <= can_be
 
 
 def test_it_is_well_without_a_socket_and_ready(valkey: RedisServer) -> None:
