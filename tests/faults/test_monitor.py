@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rlb.monitor.poller import MAX_GROUPS
 from tests.conftest import OwnServer
 from tests.monitor.oracle.wire import Command, Wire
 from tests.servers.kinds import VALKEY_9
@@ -196,6 +197,26 @@ def test_names_that_are_no_text(short_tmp: Path, own_server: OwnServer) -> None:
         assert looks.value("rlb_group_lag", group="\ufffd") == LAG + 1
         assert looks.get("/v1/snapshot")[0] == 200
         assert looks.value("rlb_poll_errors_total", error_type="internal") in (None, 0)
+
+
+def test_groups_without_end(short_tmp: Path, own_server: OwnServer) -> None:
+    """A stream with more groups than are watched of one takes nothing from the others, and it is said."""
+    server = own_server()
+    crowded = "llm:stream:s-0:crowd"
+    write(server, ("XADD", crowded, "*", "data", "x"), *lagging())
+    write(server, *(("XGROUP", "CREATE", crowded, f"crowd-{number:04}", "0") for number in range(MAX_GROUPS + 500)))
+    with watching(short_tmp / "s", server) as sidecar:
+        looks = Looks(sidecar)
+        looks.until(lambda: looks.value("rlb_poll_errors_total", error_type="too_many_groups"), "word of it")
+        # Most of them are told as `other`, and so is whatever comes after them; nothing is missing from the sum.
+        looks.until(lambda: looks.value("rlb_group_lag") == MAX_GROUPS + LAG, "the lag of all that are watched")
+        held_s = 0.0
+        until_s = time.monotonic() + 1
+        while time.monotonic() < until_s:
+            begun_s = time.monotonic()
+            looks.get("/livez")
+            held_s = max(held_s, time.monotonic() - begun_s)
+        assert held_s < 2
 
 
 @pytest.mark.timeout(120)
