@@ -182,7 +182,7 @@ class Monitor:
     async def _poll(self, *, everything: bool) -> None:
         async with self._lock:
             loop = asyncio.get_running_loop()
-            begun_s = loop.time()
+            begun_s, started_s = loop.time(), time.monotonic()
             now_ms = await self._prepare()
             await self._watchlist.look(begun_s, now_ms)
             states = self._watchlist.states
@@ -199,16 +199,16 @@ class Monitor:
             for piece in pieces:
                 if budget.commands >= most:
                     break
-                slice_s = loop.time()
+                slice_s = time.monotonic()
                 async with self._slices:
                     await self._poll_slice(piece, budget)
                 polled += len(piece)
                 # As much time for others as was taken.
-                await asyncio.sleep(min(0.05, loop.time() - slice_s))
+                await asyncio.sleep(min(0.05, time.monotonic() - slice_s))
             skipped = len(due) - polled + self._watchlist.overflow
             await self._particulars.measure(list(states.values()))
             self._census = await self._count(now_ms)
-            self.last_success_s, self.poll_s = time.time(), loop.time() - begun_s
+            self.last_success_s, self.poll_s = time.time(), time.monotonic() - started_s
             self._report(budget, skipped)
 
     async def _poll_at_once(self, pieces: Iterator[list[StreamState]], budget: Budget) -> None:

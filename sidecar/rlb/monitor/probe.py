@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -109,7 +110,7 @@ class Probe:
                 await self._topology.link_for(self.key).ready()
                 self._waiting[nonce] = arrived
                 self._is_waited_for.set()
-                begun_s = asyncio.get_running_loop().time()
+                begun_s = time.monotonic()
                 await self._write(nonce)
                 return await arrived - begun_s, None
         except TimeoutError:
@@ -154,7 +155,8 @@ class Probe:
                 await asyncio.sleep(RETRY_S)
 
     async def _take(self, reply: Any) -> None:
-        now_s = asyncio.get_running_loop().time()
+        # Not the loop's clock: that of uvloop goes by whole milliseconds.
+        now_s = time.monotonic()
         for _, rows in reply or ():
             for entry_id, fields in rows:
                 arrived = self._waiting.get(xinfo.fields_of(fields).get(FIELD, b""))
