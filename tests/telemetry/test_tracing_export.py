@@ -14,10 +14,10 @@ import pytest
 from opentelemetry.trace import Link, SpanContext, TraceFlags
 
 from rlb.domain.trace_context import parse_trace_context
+from rlb.telemetry.otel_variables import SAMPLERS, TracingSettings, tracing_settings
 from rlb.telemetry.propagation import NOWHERE, below, span_context
 from rlb.telemetry.registry import Registry
 from rlb.telemetry.tracing_export import Export
-from rlb.telemetry.tracing_settings import SAMPLERS, TracingSettings, tracing_settings
 from tests.support.otlp import Collector
 from tests.support.traced import APP, UNSAMPLED
 
@@ -219,7 +219,7 @@ def test_a_value_that_cannot_be_used_is_told_and_ignored(
     """As the standard wants it: telemetry that is set up wrong must not stop a service."""
     assert tracing_settings({**ENDPOINT, name: value}) == tracing_settings(ENDPOINT)
     (record,) = caplog.records
-    assert (record.getMessage(), vars(record)["variable"]) == ("tracing.variable_ignored", name)
+    assert (record.getMessage(), vars(record)["variable"]) == ("otel.bad_variable", name)
 
 
 @pytest.mark.parametrize("sampler", [sampler for sampler in SAMPLERS if sampler != "always_off"])

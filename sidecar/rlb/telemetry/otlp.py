@@ -16,8 +16,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rlb.telemetry.otlp_log import ExportLog
-from rlb.telemetry.otlp_settings import Protocol, milliseconds, otlp_protocol, quiet_exporters
+from rlb.telemetry.otel_variables import MetricsExport, Protocol, metrics_export
+from rlb.telemetry.otlp_log import ExportLog, quiet_exporters
 from rlb.telemetry.registry import Family, Registry
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("rlb.telemetry")
 
-DEFAULT_INTERVAL_S = 60.0
-DEFAULT_TIMEOUT_S = 30.0
 MAX_LAST_WORDS_S = 1.0
 """How long a stop waits for the last export, if the variables do not say less."""
 
@@ -38,38 +36,20 @@ def start_otlp_metrics(
     registry: Registry, resource: Mapping[str, str], environ: Mapping[str, str] = os.environ
 ) -> OtlpMetrics | None:
     """Begin to export if the `OTEL_*` variables ask for it. Call it in a running loop."""
-    protocol = otlp_protocol(environ, "metrics")
-    if protocol is None:
+    how = metrics_export(environ)
+    if how is None:
         return None
-    preference = environ.get("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "").strip().lower()
-    if preference not in ("", "cumulative"):
-        _log.warning("otlp.always_cumulative", extra={"asked_for": preference[:64]})
     quiet_exporters()
-    return OtlpMetrics(
-        registry,
-        resource,
-        protocol,
-        interval_s=milliseconds(environ, "OTEL_METRIC_EXPORT_INTERVAL", DEFAULT_INTERVAL_S),
-        timeout_s=milliseconds(environ, "OTEL_METRIC_EXPORT_TIMEOUT", DEFAULT_TIMEOUT_S),
-    )
+    return OtlpMetrics(registry, resource, how)
 
 
 class OtlpMetrics:
-    """Exports a registry every `interval_s`, and a last time on closing."""
+    """Exports a registry again and again, and a last time on closing."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        resource: Mapping[str, str],
-        protocol: Protocol,
-        *,
-        interval_s: float,
-        timeout_s: float,
-    ) -> None:
+    def __init__(self, registry: Registry, resource: Mapping[str, str], how: MetricsExport) -> None:
         self._registry = registry
         self._resource = resource
-        self._protocol = protocol
-        self._timeout_s = timeout_s
+        self._how = how
         self._export_log = ExportLog("metrics", registry)
         self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._is_busy = False
@@ -79,8 +59,8 @@ class OtlpMetrics:
         self._exporter: MetricExporter | None = None
         self._thread = threading.Thread(target=self._run, name="otlp metrics", daemon=True)
         self._thread.start()
-        self._task = asyncio.create_task(self._collect_every(interval_s), name="otlp metrics")
-        _log.info("otlp.started", extra={"signal": "metrics", "protocol": protocol, "interval_s": interval_s})
+        self._task = asyncio.create_task(self._collect_every(how.interval_s), name="otlp metrics")
+        _log.info("otlp.started", extra={"signal": "metrics", "protocol": how.protocol, "interval_s": how.interval_s})
 
     async def close(self) -> None:
         """Export a last time, if that goes quickly, and stop."""
@@ -90,7 +70,7 @@ class OtlpMetrics:
             await self._collect()
         self._batches.put(None)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(MAX_LAST_WORDS_S, self._timeout_s)):
+            async with asyncio.timeout(min(MAX_LAST_WORDS_S, self._how.timeout_s)):
                 await self._is_over.wait()
         if (exporter := self._exporter) is not None:
             # Ends what it waits for, so that the thread does not outlive the process's last minute.
@@ -126,14 +106,14 @@ class OtlpMetrics:
         from rlb.telemetry.otlp_data import Converter
 
         try:
-            exporter = self._exporter = _exporter(self._protocol)
+            exporter = self._exporter = _exporter(self._how.protocol)
         except Exception as error:  # noqa: BLE001 - whatever a variable is bad for, the sidecar runs on without exports
             _log.warning("otlp.cannot_start", extra={"signal": "metrics", "fault": type(error).__name__})
             return
         converter = Converter(self._resource, self._registry.started_at_s)
         while (batch := self._batches.get()) is not None:
             try:
-                result = exporter.export(converter.convert(*batch), timeout_millis=self._timeout_s * 1000)
+                result = exporter.export(converter.convert(*batch), timeout_millis=self._how.timeout_s * 1000)
             except Exception as error:  # noqa: BLE001 - an export that fails must not be the last
                 self._export_log.failed(type(error).__name__)
             else:

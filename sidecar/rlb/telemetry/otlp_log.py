@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from rlb.telemetry.otlp_settings import Signal
+from rlb.telemetry.otel_variables import Signal
 from rlb.telemetry.registry import Registry
 
 _log = logging.getLogger("rlb.telemetry")
@@ -33,3 +33,8 @@ class ExportLog:
         if not self.is_failing:
             self.is_failing = True
             _log.warning("otlp.export_fails", extra={"signal": self._signal, "reason": reason})
+
+
+def quiet_exporters() -> None:
+    """Keep the exporters' own log out of ours: they log every failed export, with addresses; we log the change."""
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL + 1)

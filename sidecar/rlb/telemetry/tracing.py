@@ -21,8 +21,8 @@ from typing import Protocol
 
 from rlb.bridge.tracer import Tracer
 from rlb.settings import Settings
+from rlb.telemetry.otel_variables import tracing_settings
 from rlb.telemetry.registry import Registry
-from rlb.telemetry.tracing_settings import tracing_settings
 
 _log = logging.getLogger("rlb.tracing")
 

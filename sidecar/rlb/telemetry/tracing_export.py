@@ -34,11 +34,10 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import Attributes
 
 from rlb._version import __version__
-from rlb.telemetry.otlp_log import ExportLog
-from rlb.telemetry.otlp_settings import Protocol, quiet_exporters
+from rlb.telemetry.otel_variables import Protocol, TracingSettings
+from rlb.telemetry.otlp_log import ExportLog, quiet_exporters
 from rlb.telemetry.registry import Registry
 from rlb.telemetry.resource import SCHEMA_URL
-from rlb.telemetry.tracing_settings import TracingSettings
 
 SCOPE = "rlb"
 

@@ -13,13 +13,13 @@ from rlb.domain.stream_key import StreamKey
 from rlb.errors import ApiError
 from rlb.settings import Settings
 from rlb.telemetry.open_generations import OpenGenerations
+from rlb.telemetry.otel_variables import TracingSettings
 from rlb.telemetry.propagation import NOWHERE
 from rlb.telemetry.registry import Registry
 from rlb.telemetry.spans import Spans, destination
 from rlb.telemetry.spans_delivery import DeliverySpans
 from rlb.telemetry.spans_flush import Writes
 from rlb.telemetry.tracing_export import LIFECYCLE, Export
-from rlb.telemetry.tracing_settings import TracingSettings
 
 CLOSE_S = 3.0
 """How long the last spans may take to be sent; an unreachable collector must not hold up the end."""

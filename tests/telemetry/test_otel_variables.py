@@ -6,10 +6,15 @@ import logging
 
 import pytest
 
-from rlb.telemetry.otlp_settings import milliseconds, otlp_protocol
+from rlb.telemetry.otel_variables import DEFAULT_TIMEOUT_S, MetricsExport, metrics_export
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"}
 HTTP = "http/protobuf"
+
+
+def protocol_of(how: MetricsExport | None) -> str | None:
+    """The protocol, None if nothing is sent."""
+    return None if how is None else how.protocol
 
 
 @pytest.mark.parametrize(
@@ -36,7 +41,7 @@ def test_when_metrics_are_sent_and_how(
     environ: dict[str, str], protocol: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An endpoint or the exporter `otlp` switches it on, the switches of the specification off."""
-    assert otlp_protocol(environ, "metrics") == protocol
+    assert protocol_of(metrics_export(environ)) == protocol
     assert not caplog.records
 
 
@@ -53,7 +58,7 @@ def test_an_unknown_name_is_warned_of(
     environ: dict[str, str], variable: str, protocol: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One line that names the variable; nothing is sent in a way that was not asked for."""
-    assert otlp_protocol(environ, "metrics") == protocol
+    assert protocol_of(metrics_export(environ)) == protocol
     assert [(record.levelno, vars(record)["variable"]) for record in caplog.records] == [(logging.WARNING, variable)]
 
 
@@ -70,5 +75,7 @@ def test_times_are_in_milliseconds(
     text: str, seconds: float, is_warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Anything but a positive number is the default, with a warning."""
-    assert milliseconds({"OTEL_METRIC_EXPORT_INTERVAL": text}, "OTEL_METRIC_EXPORT_INTERVAL", 60.0) == seconds
+    how = metrics_export(ENDPOINT | {"OTEL_METRIC_EXPORT_INTERVAL": text})
+    assert how is not None
+    assert (how.interval_s, how.timeout_s) == (seconds, DEFAULT_TIMEOUT_S)
     assert bool(caplog.records) == is_warned
