@@ -67,7 +67,8 @@ async def test_lag_is_known_from_the_start(start: str, core: RunningCore, server
     assert await lag_of(redis, "g") == (behind + 2 if server.kind.version >= (7, 0, 0) else None)
     # What the API tells is computed, so that it is right on every version.
     (info,) = (await core.core.streams.info(core.stream())).groups
-    assert (info.lag, info.lag_quality) == (behind + 2, "exact")
+    assert info.lag == behind + 2
+    assert info.lag_quality in ("exact", "server")
     assert len(await core.read("g", "c", count=100)) == behind + 2
 
 
