@@ -21,6 +21,8 @@ class Profile:
     """Greatest COUNT of a read."""
     cap: int = 40
     """About how many entries a capped stream keeps."""
+    tells_all_losses: bool = True
+    """Whether who looks after every step can tell losses to the last one: no count is cut short, nothing set by hand."""
     invents: bool = False
     """Whether ENTRIESREAD, ENTRIESADDED and MAXDELETEDID may be of somebody's invention."""
 
@@ -48,6 +50,7 @@ LONG = Profile(
     adds=900,
     reads=800,
     cap=4000,
+    tells_all_losses=False,
 )
 EVERYTHING = Profile(
     "everything",
@@ -71,6 +74,7 @@ EVERYTHING = Profile(
         "claim": 2,
         "consumers": 1,
     },
+    tells_all_losses=False,
     invents=True,
 )
 REBORN = Profile(

@@ -36,3 +36,6 @@ async def test_lag_and_losses_are_true(redis_kind: ServerKind, own_server: OwnSe
         if not outcome.is_right:
             pytest.fail(outcome.report(), pytrace=False)
     assert all(score.samples for score in scores.values())
+    if profile.tells_all_losses:
+        score = scores["every step"]
+        assert score.losses_equal == score.losses, score.sentence()
