@@ -22,7 +22,7 @@ class Profile:
     cap: int = 40
     """About how many entries a capped stream keeps."""
     tells_all_losses: bool = True
-    """Whether who looks after every step can tell losses to the last one: no count is cut short, nothing set by hand."""
+    """Whether who looks after every step tells all losses: no count is cut short, and nothing is set by hand."""
     invents: bool = False
     """Whether ENTRIESREAD, ENTRIESADDED and MAXDELETEDID may be of somebody's invention."""
 
