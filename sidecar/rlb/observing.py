@@ -12,15 +12,10 @@ from rlb.api.connection_gate import ConnectionLimits
 from rlb.api.health import Health
 from rlb.api.server import HttpServer
 from rlb.errors import SettingsError
+from rlb.monitor.build import build_monitor
+from rlb.process import duty_condition, probe_listener, redis_condition, run_until_signal
 from rlb.redis_io.topology import Standalone
-from rlb.service import (
-    build_duty,
-    build_monitor,
-    duty_condition,
-    probe_listener,
-    redis_condition,
-    run_until_signal,
-)
+from rlb.service import build_duty
 from rlb.settings import Settings
 from rlb.telemetry.poll_counts import PollCounts
 from rlb.telemetry.self_metrics import Parts, PollState, self_metrics

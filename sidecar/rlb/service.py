@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
-import signal
-import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -19,25 +16,15 @@ from rlb.api.health import Condition, Health
 from rlb.api.routes import BodyBounds
 from rlb.api.server import HttpServer
 from rlb.api.unix_socket import BoundSocket
-from rlb.bridge.append import AppendBounds, Appender
-from rlb.bridge.claim import Limits
+from rlb.bridge.build import build_core
 from rlb.bridge.core import Core
-from rlb.bridge.dead_letters import DeadLetters
-from rlb.bridge.durability import DurabilityProbe
-from rlb.bridge.group_reader import GroupRules
-from rlb.bridge.groups import Groups
-from rlb.bridge.index import StreamIndex
-from rlb.bridge.inspection import Inspector
-from rlb.bridge.observer import NoObserver, Observer
-from rlb.bridge.reader import SharedReader
-from rlb.bridge.streams import Streams
-from rlb.bridge.tail import Tails
-from rlb.bridge.tracer import Tracer
 from rlb.domain.keys import Keys
-from rlb.errors import SettingsError, StartError
+from rlb.errors import SettingsError
+from rlb.monitor.build import build_monitor
 from rlb.monitor.duty import Duty
-from rlb.monitor.monitor import Monitor, PollObserver
+from rlb.monitor.monitor import Monitor
 from rlb.monitor.snapshots import Snapshots
+from rlb.process import duty_condition, probe_listener, redis_condition, run_until_signal
 from rlb.redis_io.embedded import EmbeddedServer
 from rlb.redis_io.topology import Standalone
 from rlb.settings import Settings
@@ -54,68 +41,6 @@ _log = logging.getLogger("rlb")
 CREDENTIALS = ("username", "password", "password_file")
 
 NO_REDIS = "RLB_REDIS__URL is not set: expected the URL of a Redis, or start with --embedded for one of its own"
-
-
-def build_core(
-    settings: Settings,
-    topology: Standalone,
-    inspector: Inspector,
-    observer: Observer | None = None,
-    tracer: Tracer | None = None,
-) -> Core:
-    """The use cases, on connections that may still be down. Call it in a running loop."""
-    observer = observer if observer is not None else NoObserver()
-    keys = Keys(settings.stream.prefix)
-    limits = Limits(settings.stream.max_length, settings.stream.retention_ms)
-    tail = settings.tail
-    reader = SharedReader(
-        topology,
-        streams_per_connection=tail.streams_per_connection,
-        block_ms=tail.block_ms,
-        feed_idle_ms=tail.feed_idle_ms,
-    )
-    bounds = AppendBounds(
-        buffer_bytes=settings.append.buffer_bytes,
-        stream_buffer_bytes=settings.append.stream_buffer_bytes,
-        deadline_s=settings.append.deadline_ms / 1000,
-        renew_s=settings.stream.renew_ms / 1000,
-        window=settings.stream.dedupe_entries,
-    )
-    dead_letters = DeadLetters(topology, keys, settings.groups.dead_letter_max_length)
-    rules = GroupRules(
-        settings.groups.max_deliveries,
-        settings.groups.claim_idle_ms,
-        settings.stream.retention_ms,
-        dead_letters,
-        observer=observer,
-        tracer=tracer,
-    )
-    groups = Groups(topology, reader, rules)
-    index = StreamIndex(topology, keys)
-    return Core(
-        keys=keys,
-        topology=topology,
-        appender=Appender(topology, keys, limits, bounds, reader.feed, observer, tracer),
-        durability=DurabilityProbe(topology, keys),
-        reader=reader,
-        tails=Tails(topology, reader, keys, tail.queue_bytes),
-        groups=groups,
-        dead_letters=dead_letters,
-        index=index,
-        streams=Streams(topology, keys, index, inspector, groups),
-        observer=observer,
-    )
-
-
-def build_monitor(
-    settings: Settings,
-    topology: Standalone,
-    own: Callable[[], Iterable[str]] = tuple,
-    observer: PollObserver | None = None,
-) -> Monitor:
-    """The monitor, not yet connected; `own` gives the keys that this sidecar uses."""
-    limits = Limits(settings.stream.max_length, settings.stream.retention_ms)
-    return Monitor(topology, Keys(settings.stream.prefix), limits, settings, own=own, observer=observer)
 
 
 def build_duty(settings: Settings, topology: Standalone, monitor: Monitor, telemetry: Telemetry) -> Duty:
@@ -270,67 +195,10 @@ def _observed_parts(core: Core, monitor: Monitor, duty: Duty, server: HttpServer
     )
 
 
-def redis_condition(topology: Standalone) -> Condition:
-    link = topology.main
-    return Condition("up") if link.is_up else Condition("down", link.reason)
-
-
-def duty_condition(duty: Duty) -> Condition:
-    now = duty.state
-    return Condition(now.state, now.reason)
-
-
 def _socket_condition(bound: BoundSocket) -> Condition:
     return Condition("up") if bound.is_in_place() else Condition("down", "the socket's file was removed")
-
-
-@contextlib.contextmanager
-def probe_listener(settings: Settings) -> Iterator[socket.socket | None]:
-    """The TCP socket for health, or None if it is off."""
-    metrics = settings.metrics
-    if metrics.port == 0:
-        yield None
-        return
-    try:
-        listener = socket.create_server((metrics.host, metrics.port), reuse_port=False)
-    except OSError as error:
-        raise StartError(
-            f"cannot listen on {metrics.host}:{metrics.port} ({error.strerror}); "
-            "set RLB_METRICS__PORT to another port, or to 0 for none"
-        ) from None
-    with listener:
-        yield listener
-
-
-def calm_collector() -> None:
-    """Have the garbage collector look less often.
-
-    Messages on their way are many and live for milliseconds; looking through all that was imported holds them up.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 async def serve(settings: Settings, *, embedded: bool = False) -> None:
     """Run a sidecar until SIGTERM or SIGINT; a second signal ends it at once."""
     await run_until_signal(Service(settings, embedded=embedded))
-
-
-async def run_until_signal(service: contextlib.AbstractAsyncContextManager[object]) -> None:
-    """Keep a service entered until SIGTERM or SIGINT; a second signal ends the process at once."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal(number: signal.Signals) -> None:
-        _log.info("service.signal", extra={"signal": number.name})
-        if stop.is_set():
-            loop.remove_signal_handler(number)
-            signal.raise_signal(number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
-    async with service:
-        calm_collector()
-        await stop.wait()

@@ -15,7 +15,7 @@ from pathlib import Path
 import redis
 import uvloop
 
-from rlb.service import calm_collector
+from rlb.process import calm_collector
 from tests.monitor.oracle.subject import monitor_of
 from tests.support.cores import settings_of
 

@@ -10,10 +10,10 @@ from redis.asyncio import Redis
 
 from rlb.domain.stream_info import GroupInfo, StreamInfo
 from rlb.monitor import watchlist
+from rlb.monitor.build import build_monitor
 from rlb.monitor.monitor import Monitor
 from rlb.monitor.state import StreamState
 from rlb.redis_io.topology import Standalone
-from rlb.service import build_monitor
 from tests.servers.process import RedisServer
 from tests.support.cores import RunningCore, StartCore, eventually, settings_of
 

@@ -11,9 +11,9 @@ from redis.asyncio import Redis
 
 from rlb.domain.retention import PUT_OFF_S
 from rlb.domain.stream_info import GroupInfo, GroupStatus
+from rlb.monitor.build import build_monitor
 from rlb.monitor.monitor import Monitor
 from rlb.redis_io.topology import Standalone
-from rlb.service import build_monitor
 from tests.servers.process import RedisServer
 from tests.support.cores import settings_of
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
+from rlb.bridge.build import build_core
 from rlb.bridge.core import Core
 from rlb.bridge.delivery import Delivery, Reading
 from rlb.bridge.observer import Observer
@@ -20,8 +21,8 @@ from rlb.bridge.tracer import Tracer
 from rlb.domain.draft import Draft, Durability, TokenRequest, draft_from_token
 from rlb.domain.entry import Entry
 from rlb.domain.stream_key import StreamKey
+from rlb.monitor.build import build_monitor
 from rlb.redis_io.topology import Standalone
-from rlb.service import build_core, build_monitor
 from rlb.settings import Settings
 
 S, M = "s-1", "meta-llama/Llama-3.1-8B:free"
@@ -200,7 +201,7 @@ class RunningCore:
 
     def __init__(self, settings: Settings, observer: Observer | None = None, tracer: Tracer | None = None) -> None:
         self.topology = Standalone(settings.redis, settings.append.deadline_ms / 1000)
-        self.monitor = build_monitor(settings, self.topology, lambda: self.core.keys_in_use())
+        self.monitor = build_monitor(settings, self.topology, lambda: self.core.keys_in_use())  # noqa: PLW0108 - there is no core yet
         self.core = build_core(settings, self.topology, self.monitor, observer, tracer)
         self._followers: list[Follower | Receiver] = []
         self._is_closed = False

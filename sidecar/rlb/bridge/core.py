@@ -10,6 +10,7 @@ from rlb.bridge.durability import DurabilityProbe
 from rlb.bridge.groups import Groups
 from rlb.bridge.index import StreamIndex
 from rlb.bridge.observer import Observer
+from rlb.bridge.pending import PendingEntries
 from rlb.bridge.reader import SharedReader
 from rlb.bridge.streams import Streams
 from rlb.bridge.subscribe import Subscription, SubscriptionRequest
@@ -31,6 +32,7 @@ class Core:
     tails: Tails
     groups: Groups
     dead_letters: DeadLetters
+    pending: PendingEntries
     index: StreamIndex
     streams: Streams
     observer: Observer
