@@ -125,6 +125,7 @@ class Service:
             topology.main,
             telemetry.resource["service.instance.id"],
             settings.monitor.scope,
+            lambda: duty.leads,
             instruments.generations,
         )
         await parts.enter_async_context(self._serving(core, monitor, duty, telemetry, tracing, snapshots))

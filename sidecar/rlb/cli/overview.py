@@ -66,7 +66,8 @@ def facts_of(snapshot: Snapshot) -> dict[str, str]:
     unknown = f", {text.count(totals.unknown_lag)} of unknown lag" if totals.unknown_lag else ""
     state = f"up{skew}" if redis.up else "down"
     return {
-        "sidecar": f"{sidecar.version} at {text.printable(sidecar.instance)}",
+        "sidecar": f"{sidecar.version} at {text.printable(sidecar.instance)}"
+        f"{', stands by: another polls' if sidecar.leads is False else ''}",
         "redis": f"{redis.version or text.UNKNOWN}, {state}{f' ({redis.reason})' if redis.reason else ''}",
         "watched": f"{text.plural(totals.streams, 'stream')} (scope {sidecar.scope}), "
         f"{text.plural(totals.groups, 'group')}{unknown}",

@@ -17,11 +17,12 @@ class _Part(BaseModel):
 
 
 class SidecarInfo(_Part):
-    """Who made the snapshot."""
+    """Who made the snapshot. `leads`: whether it is this one of many that polls; null where there is no choice."""
 
     version: str
     instance: str
     scope: Literal["own", "all", "off"]
+    leads: bool | None = None
 
 
 class RedisInfo(_Part):

@@ -36,6 +36,7 @@ class Snapshots:
     redis: Liveness
     instance: str
     scope: Literal["own", "all", "off"]
+    leads: Callable[[], bool | None] = lambda: None
     generations: Callable[[int], tuple[GenerationInfo, ...]] = lambda _: ()
 
     async def take(self, limit: int) -> Snapshot:
@@ -51,7 +52,7 @@ class Snapshots:
         return Snapshot(
             at=census.at,
             poll_seconds=monitor.poll_s,
-            sidecar=SidecarInfo(version=__version__, instance=self.instance, scope=self.scope),
+            sidecar=SidecarInfo(version=__version__, instance=self.instance, scope=self.scope, leads=self.leads()),
             redis=RedisInfo(
                 up=redis.is_up,
                 version=monitor.server_version,
