@@ -112,6 +112,12 @@ class WrongTypeError(ApiError):
     code, status, title = "wrong_type", 409, "Not a stream"
 
 
+class ConsumerBusyError(ApiError):
+    """The consumer has entries pending, which would be lost with it."""
+
+    code, status, title = "consumer_busy", 409, "Consumer has something pending"
+
+
 class StreamGoneError(ApiError):
     """The stream existed and has expired or been deleted."""
 

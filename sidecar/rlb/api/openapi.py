@@ -19,7 +19,7 @@ _PROBLEMS = {
     403: "This user is not let in",
     404: "No such stream or group",
     408: "The body stopped arriving",
-    409: "Fenced, or not a stream",
+    409: "Fenced, not a stream, or a consumer that has something pending",
     410: "The stream has expired or been deleted",
     413: "Too large",
     415: "Another media type",

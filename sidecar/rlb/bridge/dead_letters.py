@@ -42,8 +42,8 @@ class DeadLetters:
         self.buried = 0
         """Entries set aside since the start."""
 
-    async def bury(self, stream: StreamKey, group: str, pending: PendingEntry, reason: str | None) -> None:
-        """Copy an entry to the group's dead letters, then acknowledge it.
+    async def bury(self, stream: StreamKey, group: str, pending: PendingEntry, reason: str | None) -> bool:
+        """Copy an entry to the group's dead letters, then acknowledge it; False if the stream no longer holds it.
 
         Raises:
             ApiError: Redis did not take the copy; the entry stays pending.
@@ -65,6 +65,7 @@ class DeadLetters:
             await link.call(b"XACK", stream.key, group, at, what="dead letter")
         except ReplyError as error:
             raise api_error(error, f"dead letter of {stream.key}") from None
+        return bool(rows)
 
     async def page(self, group: str, after: EntryId, limit: int) -> list[DeadLetter]:
         """The group's dead letters behind `after`, oldest first."""

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from rlb.bridge.dead_letters import DeadLetters
@@ -19,7 +20,7 @@ from rlb.bridge.delivery import Delivery, Reading
 from rlb.bridge.observer import NoObserver, Observer, Operation
 from rlb.bridge.page_size import PageSize
 from rlb.bridge.tracer import Tracer
-from rlb.domain.entry_id import ZERO, EntryId
+from rlb.domain.entry_id import ZERO, EntryId, parse_entry_id
 from rlb.errors import ApiError
 from rlb.redis_io import xinfo
 from rlb.redis_io.link import Link
@@ -32,6 +33,9 @@ MAX_PAGE = 1000
 
 SWEEP_COUNT = 100
 """Idle pending entries looked at in one sweep."""
+
+MAX_HANDED = 10_000
+"""Entries handed over by an operator that wait for the next fetch; past it all that is pending is asked for."""
 
 TIMED: dict[bytes, Operation] = {b"XREADGROUP": "XREADGROUP", b"XCLAIM": "XCLAIM", b"XACK": "XACK"}
 """The calls whose round trip is told."""
@@ -72,6 +76,7 @@ class GroupReader:
         self._took_s = 0.0
         """How long Redis took for the last call that was told."""
         self._returned: deque[Delivery] = deque()
+        self._handed: dict[EntryId, None] = {}
         self._page = PageSize(READ_BYTES, MAX_PAGE)
         self.has_more = True
         """Whether another fetch may find something without anything new being written."""
@@ -85,6 +90,21 @@ class GroupReader:
         self._replay_from = ZERO
         # Pending like the rest, so it comes with the rest.
         self._returned.clear()
+
+    def hand(self, ids: Iterable[EntryId]) -> None:
+        """An operator has made pending entries this consumer's: the next fetch gives them out."""
+        self._handed.update(dict.fromkeys(ids))
+        if len(self._handed) > MAX_HANDED:
+            self._handed.clear()
+            self._replay_from = ZERO
+
+    def let_go(self, ids: Iterable[EntryId]) -> None:
+        """An operator has taken entries away: do not give them out any more."""
+        gone = frozenset(ids)
+        for entry_id in gone:
+            self._handed.pop(entry_id, None)
+        if any(delivery.entry.id in gone for delivery in self._returned):
+            self._returned = deque(delivery for delivery in self._returned if delivery.entry.id not in gone)
 
     def sweep_soon(self) -> None:
         """Look for entries to claim at the next fetch."""
@@ -124,6 +144,9 @@ class GroupReader:
             try:
                 if len(found) < count and self._replay_from is not None:
                     found += await self._replay(count - len(found))
+                # What was handed over while a replay was on its way may have come with it.
+                if len(found) < count and self._handed and self._replay_from is None:
+                    found += await self._take_handed(count - len(found))
                 if len(found) < count and self._loop.time() >= self._next_sweep_s:
                     self._next_sweep_s = self._loop.time() + self._rules.sweep_s
                     found += await self._sweep(count - len(found))
@@ -143,8 +166,12 @@ class GroupReader:
             found += page
             size += self._page.learn([delivery.entry for delivery in page])
             if len(page) < asked:
-                self.has_more = self.sweep_in_s == 0
+                self.has_more = self.sweep_in_s == 0 or bool(self._handed)
                 return
+
+    @property
+    def _what(self) -> str:
+        return f"read {self.reading.stream.key} as group {self.reading.group}"
 
     async def _call(self, name: bytes, *args: bytes | str | int) -> Any:
         await self._link.ready()
@@ -155,7 +182,7 @@ class GroupReader:
             self._took_s = time.monotonic() - since_s
             self._rules.observer.round_trip(operation, self._took_s, error)
         if isinstance(reply, ReplyError | ConnectionLostError):
-            raise api_error(reply, f"read {self.reading.stream.key} as group {self.reading.group}") from None
+            raise api_error(reply, self._what) from None
         return reply
 
     async def _new(self, count: int) -> list[Delivery]:
@@ -186,12 +213,37 @@ class GroupReader:
             pending = await self._call(b"XPENDING", stream.key, group, *span, len(rows), consumer)
             counts = {row.entry_id: row.deliveries for row in xinfo.pending_entries(pending)}
             self._page.learn(entries)
+        for row in rows if self._handed else ():
+            self._handed.pop(parse_entry_id(row[0]), None)
         # Only now: had a reply been lost before, the same page would have to come again.
         self._replay_from = xinfo.last_id(rows) if len(rows) == asked else None
         if rows:
             self.high = max(self.high, xinfo.last_id(rows))
         deliveries = [Delivery(stream, entry, counts.get(entry.id, 1)) for entry in entries]
         return self._received("XREADGROUP", deliveries, took_s)
+
+    async def _take_handed(self, count: int) -> list[Delivery]:
+        """What an operator has handed over, as far as it is still this consumer's."""
+        stream, group, consumer = self.reading.stream, self.reading.group, self.reading.consumer
+        chosen = list(islice(self._handed, min(count, self._page.count)))
+        asked = [(b"XPENDING", stream.key, group, each.wire, each.wire, 1, consumer) for each in chosen]
+        own: dict[EntryId, int] = {}
+        for reply in await self._link.batch_raw(asked):
+            if isinstance(reply, ReplyError | ConnectionLostError):
+                raise api_error(reply, self._what)
+            own.update({row.entry_id: row.deliveries + 1 for row in xinfo.pending_entries(reply)})
+        ids = [entry_id.wire for entry_id in own]
+        rows = await self._call(b"XCLAIM", stream.key, group, consumer, 0, *ids) if ids else []
+        took_s = self._took_s
+        entries = xinfo.entries(rows)
+        # Redis 6.2 leaves deleted ones pending, and does not say which they are.
+        await self._forget_deleted(sorted(own.keys() - {entry.id for entry in entries}))
+        # Only now: had a reply been lost before, they would have to be claimed again.
+        for entry_id in chosen:
+            self._handed.pop(entry_id, None)
+        self._page.learn(entries)
+        deliveries = [Delivery(stream, entry, own[entry.id], claimed=True) for entry in entries]
+        return self._received("XCLAIM", deliveries, took_s)
 
     async def _sweep(self, count: int) -> list[Delivery]:
         """Claim entries that nobody has acknowledged for long; set aside those that were delivered too often."""

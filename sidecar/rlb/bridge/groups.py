@@ -214,6 +214,20 @@ class Groups:
         self.deliver_again(stream.key, group)
         return count
 
+    def withdrawn(self, stream: StreamKey, group: str, ids: Sequence[EntryId]) -> None:
+        """An operator has taken entries away from the consumers that had them: they do not wait for these any more."""
+        for reading, reader in self._readers.items():
+            if reading.group == group and reading.stream.key == stream.key:
+                reader.let_go(ids)
+        self._tell_settled(stream.key, group, ids)
+
+    def handed(self, reading: Reading, ids: Sequence[EntryId]) -> None:
+        """An operator has made pending entries those of another consumer, which is to get them at once."""
+        self.withdrawn(reading.stream, reading.group, ids)
+        if (reader := self._readers.get(reading)) is not None:
+            reader.hand(ids)
+        self.deliver_again(reading.stream.key, reading.group)
+
     def _remember_reason(self, key: str, group: str, entry_id: EntryId, reason: str) -> None:
         reasons = self.rules.reasons
         reasons[key, group, entry_id] = reason

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from rlb.errors import ApiError
 from rlb.monitor.monitor import Monitor
 from rlb.monitor.state import GroupState
-from rlb.redis_io.monitor_scripts import REMOVE_CONSUMER
 from rlb.redis_io.replies import ConnectionLostError, ReplyError
+from rlb.redis_io.scripts import REMOVE_CONSUMER
 from rlb.redis_io.topology import Topology
 
 _log = logging.getLogger("rlb.monitor")

@@ -241,3 +241,32 @@ end
 return {groups, redis.call('XINFO', 'STREAM', KEYS[1]), counts}
 """
 )
+
+
+REMOVE_CONSUMER = Script(
+    """
+-- Remove a consumer, if it has nothing pending: what is pending would be lost with it.
+-- KEYS  1 stream    ARGV  1 group  2 consumer  3 ms that it has to have been without a call
+-- Gives 1 if it was removed, 0 if it is not there or has called since, -1 if it has something pending, -2 if there is
+-- no such group or stream.
+local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])
+if consumers.err then
+  if string.find(consumers.err, '^NOGROUP') or string.find(consumers.err, 'no such key', 1, true) then return -2 end
+  return consumers
+end
+for _, flat in ipairs(consumers) do
+  local consumer = {}
+  for i = 1, #flat, 2 do consumer[flat[i]] = flat[i + 1] end
+  if consumer.name == ARGV[2] then
+    local least = tonumber(ARGV[3])
+    if consumer.pending > 0 or #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return -1 end
+    -- From 7.2 on `idle` counts from the last attempt, `inactive` from the last success, -1 for none.
+    local inactive = consumer.inactive or -1
+    if consumer.idle < least or (inactive >= 0 and inactive < least) then return 0 end
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+    return 1
+  end
+end
+return 0
+"""
+)
