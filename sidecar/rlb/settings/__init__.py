@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from rlb.settings.description import effective, json_schema, settings_table
+from rlb.settings.observing import GenerationSettings, LimitsSettings, MonitorSettings, TraceSettings
 from rlb.settings.source import load_settings
 from rlb.settings.tree import (
     AppendSettings,
-    GenerationSettings,
     GroupsSettings,
-    LimitsSettings,
     LogSettings,
     MetricsSettings,
-    MonitorSettings,
     RedisSettings,
     Settings,
     SocketSettings,
     StreamSettings,
     TailSettings,
-    TraceSettings,
 )
 from rlb.settings.values import client_socket_path, default_socket_path, redact_url
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from rlb.settings.tree import Section, Settings
+from rlb.settings.section import Section
+from rlb.settings.tree import Settings
 from rlb.settings.values import MASK, Masked
 
 SHOWN_CHARACTERS = 80

@@ -17,7 +17,7 @@ from rlb.domain.generation import FAILURES, Finish, Generation, finish_of, time_
 from rlb.domain.snapshot import GenerationInfo
 from rlb.domain.stream_key import StreamKey
 from rlb.domain.trace_context import TraceContext, parse_trace_context
-from rlb.settings.tree import GenerationSettings
+from rlb.settings import GenerationSettings
 from rlb.telemetry.meters import MeterBook, ModelMeters
 from rlb.telemetry.registry import Histogram, Registry
 

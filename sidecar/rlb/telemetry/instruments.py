@@ -12,7 +12,7 @@ from rlb.bridge.ticket import Producer, Ticket
 from rlb.domain.entry_id import EntryId
 from rlb.domain.snapshot import GenerationInfo
 from rlb.errors import ApiError
-from rlb.settings.tree import GenerationSettings
+from rlb.settings import GenerationSettings
 from rlb.telemetry.deliveries import Deliveries
 from rlb.telemetry.generations import SWEEP_S, Generations
 from rlb.telemetry.labels import LabelCaps
