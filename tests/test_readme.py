@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -31,15 +32,22 @@ def test_settings_table_is_current() -> None:
 
 @pytest.mark.timeout(120)
 def test_examples_run(valkey: RedisServer, short_tmp: Path) -> None:
-    """The examples over the socket and from Python work, one after the other, on a sidecar of their own."""
+    """The examples over the socket, of what is known then, and from Python, on a sidecar of their own."""
     socket = short_tmp / "rlb.sock"
-    environ = os.environ | {"RLB_SOCKET__PATH": str(socket)}
+    environ = os.environ | {"RLB_SOCKET__PATH": str(socket), "RLB_MONITOR__INTERVAL_SECONDS": "0.2"}
     command = [sys.executable, "-m", "rlb.cli", "run", "--redis-url", valkey.url, "--metrics-port", "0"]
     with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as sidecar:
         try:
             ready = "until rlb health >/dev/null 2>&1; do sleep 0.05; done"
             path = f"{Path(sys.executable).parent}:{environ['PATH']}"
-            shell = f"set -euo pipefail\n{ready}\n{blocks('Over the socket', 'sh')[0]}"
+            metrics = "curl -s --unix-socket $SOCKET http://rlb/metrics"
+            # A poll from before the group had read may have been the last one.
+            polled = f"until {metrics} | grep -q '^rlb_group_lag{{.* 0.0'; do sleep 0.1; done"
+            shell = (
+                f"set -euo pipefail\n{ready}\n{blocks('Over the socket', 'sh')[0]}"
+                # What reads from `watch` leaves before the end.
+                f"set +o pipefail\n{polled}\n{blocks('Metrics', 'sh')[0]}"
+            )
             run = subprocess.run(
                 ["bash", "-c", shell],
                 env=environ | {"PATH": path},
@@ -53,6 +61,9 @@ def test_examples_run(valkey: RedisServer, short_tmp: Path) -> None:
             assert "event: end" in run.stdout
             assert run.stdout.count('"deliveryCount":1') == 2
             assert '"lagQuality":"exact"' in run.stdout
+            assert 'rlb_group_lag{group="indexer",model="llama3.1:8b"} 0.0' in run.stdout
+            snapshots = [line for line in run.stdout.splitlines() if '"totals":' in line]
+            assert [json.loads(line)["redis"]["up"] for line in snapshots] == [True] * 3
             outputs = [
                 subprocess.run(
                     [sys.executable, "-c", example],
