@@ -226,19 +226,3 @@ def columns_of(mode: Mode, picked: Sequence[str] | None = None) -> list[Column]:
     if picked is None:
         return [column for column in there if not column.is_optional]
     return [column for column in there if column.id in picked] or there[:1]
-
-
-def fitting(columns: Sequence[Column], width: int, gap: int = 2) -> list[tuple[Column, int]]:
-    """The columns that have room in `width`, each with its own; `gap` is what a column takes besides its text.
-
-    Those that grow share the rest. One column is always left.
-    """
-    kept = list(columns)
-    while len(kept) > 1 and sum(column.width + gap for column in kept) > width:
-        kept.remove(max(kept, key=lambda column: (column.priority, kept.index(column))))
-    left = max(0, width - sum(column.width + gap for column in kept))
-    growing = [column.id for column in kept if column.grows]
-    widths = {column.id: column.width for column in kept}
-    for index, name in enumerate(growing):
-        widths[name] += left // len(growing) + (index < left % len(growing))
-    return [(column, widths[column.id]) for column in kept]

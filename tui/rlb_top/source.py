@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -42,7 +42,7 @@ class Piece:
 class Content(Protocol):
     """What models write. It is asked for only when somebody wants to see it."""
 
-    def tail(self, session_id: str, model_id: str) -> AsyncIterator[Piece]:
+    def tail(self, session_id: str, model_id: str) -> AsyncGenerator[Piece, None]:
         """A generation from its beginning, then as it grows, up to its end.
 
         Raises:
@@ -111,7 +111,7 @@ class SnapshotSource(Protocol):
     @property
     def playback(self) -> Playback | None: ...
 
-    def watch(self) -> AsyncIterator[Snapshot]:
+    def watch(self) -> AsyncGenerator[Snapshot, None]:
         """A snapshot now, and one after every poll. It ends where a recording does; `following.follow` goes on.
 
         Raises:

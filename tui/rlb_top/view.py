@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from rlb.domain.snapshot import Snapshot
-from rlb_top.columns import BY_ID, COLUMNS, Column, columns_of, fitting
+from rlb_top.columns import BY_ID, COLUMNS, Column, columns_of
 from rlb_top.rows import MODES, GroupRow, Mode, ModelRow, Row, StreamRow, Trends, build_rows, no_trends
 from rlb_top.severity import RowStatus
 
@@ -25,10 +25,10 @@ __all__ = [
     "Row",
     "Sort",
     "StreamRow",
+    "Word",
     "arranged",
     "build_rows",
     "columns_of",
-    "fitting",
     "parse_query",
     "status_counts",
     "view_of",
@@ -57,39 +57,49 @@ class Sort:
 WORST_FIRST = Sort()
 
 
+class Word(NamedTuple):
+    """One word, in one case; `part` is where it is looked for, None is anywhere."""
+
+    part: str | None
+    text: str
+    is_negated: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Words that all have to be in a row: each in the part that it names, or in any."""
+    """Words that all have to be in a row, or, if negated, must not be: each in the part that it names, or in any."""
 
-    words: tuple[tuple[str | None, str], ...] = ()
+    words: tuple[Word, ...] = ()
 
     def matches(self, row: Row) -> bool:
         """Whether the row has them all, in whatever case."""
         anything: str | None = None
-        for part, word in self.words:
+        for part, text, is_negated in self.words:
             if part is not None:
                 value = getattr(row, part)
-                if value is None or word not in value.casefold():
-                    return False
-                continue
-            if anything is None:
-                names = (row.group, row.model, row.session, row.stream.key if row.stream is not None else None)
-                anything = "\n".join((row.status, *filter(None, names))).casefold()
-            if word not in anything:
+                is_there = value is not None and text in value.casefold()
+            else:
+                if anything is None:
+                    names = (row.group, row.model, row.session, row.stream.key if row.stream is not None else None)
+                    anything = "\n".join((row.status, *filter(None, names))).casefold()
+                is_there = text in anything
+            if is_there is is_negated:
                 return False
         return True
 
 
 def parse_query(text: str) -> Query:
-    """The words of what was typed. `status:`, `model:`, `session:` and `group:` say where a word is looked for."""
-    words: list[tuple[str | None, str]] = []
+    """The words of what was typed, such as `llama status:losing !session:test`.
+
+    `status:`, `model:`, `session:` and `group:` say where a word is looked for, `!` that it must not be there.
+    """
+    words: list[Word] = []
     for word in text.casefold().split():
-        part, colon, rest = word.partition(":")
-        if colon and part in _PARTS:
-            if rest:
-                words.append((part, rest))
-        else:
-            words.append((None, word))
+        bare = word.removeprefix("!")
+        part, colon, rest = bare.partition(":")
+        named = Word(part, rest, word != bare) if colon and part in _PARTS else Word(None, bare, word != bare)
+        if named.text:
+            words.append(named)
     return Query(tuple(words))
 
 

@@ -1,0 +1,47 @@
+"""Following a source: its snapshots, and when it is away and is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from rlb.domain.snapshot import Snapshot
+from rlb_top.source import SnapshotSource, SourceLostError
+
+FIRST_RETRY_S = 0.25
+LONGEST_RETRY_S = 5.0
+"""Pauses between two attempts double between these, each shortened at random by up to a quarter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The source is away. `retry_s` is the pause before the next attempt, `attempts` how many failed in a row."""
+
+    reason: str
+    retry_s: float
+    attempts: int
+
+
+async def follow(source: SnapshotSource) -> AsyncGenerator[Snapshot | Lost, None]:
+    """Every snapshot, and a `Lost` for every attempt that failed; it ends only where a recording does.
+
+    A lost source is tried again by itself, after a pause that grows. There is no word for a source that is back: the
+    next snapshot says it.
+    """
+    attempts = 0
+    while True:
+        try:
+            async with aclosing(source.watch()) as snapshots:
+                async for snapshot in snapshots:
+                    attempts = 0
+                    yield snapshot
+        except SourceLostError as error:
+            pause_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(attempts, 10)) * random.uniform(0.75, 1.0)
+            attempts += 1
+            yield Lost(str(error), pause_s, attempts)
+            await asyncio.sleep(pause_s)
+        else:
+            return
