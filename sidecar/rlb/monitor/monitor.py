@@ -6,20 +6,19 @@ import asyncio
 import heapq
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from rlb.bridge.claim import Limits
-from rlb.domain.census import OTHER, Census, GroupTotals, ModelTotals, Totals
+from rlb.domain.census import Census, Totals
 from rlb.domain.keys import Keys
 from rlb.domain.stream_info import StreamInfo
 from rlb.errors import ApiError
-from rlb.monitor.assess import Counted, assess
 from rlb.monitor.counting import CensusTaker
-from rlb.monitor.particulars import Particulars
-from rlb.monitor.poller import Budget, Failed, Gone, Outcome, Poller, slices
+from rlb.monitor.poller import Failed
 from rlb.monitor.reading import Reading
 from rlb.monitor.report import severity, stream_info
+from rlb.monitor.rounds import Round, Rounds
 from rlb.monitor.rules import rules_of
 from rlb.monitor.state import StreamState
 from rlb.monitor.watchlist import Watchlist
@@ -31,12 +30,6 @@ _log = logging.getLogger("rlb.monitor")
 
 FRESH_INTERVALS = 3
 """Polls that may fail before what the last one found is no longer told."""
-
-MAX_PAIRS = 10_000
-"""Pairs of model and group with totals of their own; what is read and lost beyond is counted as `other`."""
-
-MAX_QUIET = 10
-"""Polls without news after which the pause until the next one grows no more; each doubles it."""
 
 COUNTED_AT_ONCE = 2000
 """Streams that are counted before the loop turns."""
@@ -79,9 +72,6 @@ class Monitor:
         own: Callable[[], Iterable[str]] = tuple,
         observer: PollObserver | None = None,
     ) -> None:
-        self.totals = Totals()
-        self.clock_skew_s: float | None = None
-        """Redis time minus ours."""
         self.last_success_s: float | None = None
         """Unix time of the last poll that Redis answered."""
         self.poll_s: float | None = None
@@ -95,17 +85,10 @@ class Monitor:
         self._rules = rules_of(settings)
         self._observer = observer or NoPollObserver()
         self._link = topology.blocking_link(keys.index, "monitor", 0.0)
-        self._poller = Poller(self._link)
-        self._particulars = Particulars(self._link, keys, limits)
         self._watchlist = Watchlist(self._link, keys, self._settings, own)
-        self._identified = 0
-        self._since_ms: int | None = None
+        self._rounds = Rounds(self._link, keys, limits, self._settings, self._rules, self._watchlist)
         self._census = Census()
         self._task: asyncio.Task[None] | None = None
-        self._lock = asyncio.Lock()
-        """One poll of all streams at a time."""
-        self._slices = asyncio.Lock()
-        """One reading of a stream at a time: an older one must not be taken after a newer one."""
         self._turned = asyncio.Event()
 
     # Life
@@ -126,9 +109,9 @@ class Monitor:
         if self._task is not None:
             self._task.cancel()
             self._task = None
-        self._watchlist.clear()
+        self._rounds.begin_anew()
         self._census = Census()
-        self._since_ms = self.last_success_s = self.poll_s = None
+        self.last_success_s = self.poll_s = None
         self.trouble = NOT_POLLED
 
     def resume(self) -> None:
@@ -180,123 +163,25 @@ class Monitor:
         await self._poll(everything=True)
 
     async def _poll(self, *, everything: bool) -> None:
-        async with self._lock:
-            loop = asyncio.get_running_loop()
-            begun_s, started_s = loop.time(), time.monotonic()
-            now_ms = await self._prepare()
-            await self._watchlist.look(begun_s, now_ms)
-            states = self._watchlist.states
-            due = [state for state in states.values() if everything or state.due_s <= begun_s]
-            # Those that have waited longest come first, should there be too many.
-            due.sort(key=lambda state: state.due_s)
-            most = max(10.0, self._settings.commands_per_second * self._settings.interval_seconds)
-            budget = Budget()
-            polled = 0
-            pieces = slices(due, budget)
-            if everything:
-                await self._poll_at_once(pieces, budget)
-                polled = len(due)
-            for piece in pieces:
-                if budget.commands >= most:
-                    break
-                slice_s = time.monotonic()
-                async with self._slices:
-                    await self._poll_slice(piece, budget)
-                polled += len(piece)
-                # As much time for others as was taken.
-                await asyncio.sleep(min(0.05, time.monotonic() - slice_s))
-            skipped = len(due) - polled + self._watchlist.overflow
-            await self._particulars.measure(list(states.values()))
-            self._census = await self._count(now_ms)
-            self.last_success_s, self.poll_s = time.time(), time.monotonic() - started_s
-            self._report(budget, skipped)
+        done = await self._rounds.go(everything=everything)
+        self._census = await self._count(done.now_ms)
+        self.last_success_s, self.poll_s = time.time(), done.seconds
+        self._report(done)
 
-    async def _poll_at_once(self, pieces: Iterator[list[StreamState]], budget: Budget) -> None:
-        """Poll with two slices on the way: one is at Redis while the other is looked at."""
-
-        async def work() -> None:
-            for piece in pieces:
-                await self._poll_slice(piece, budget)
-
-        async with self._slices:
-            await asyncio.gather(work(), work())
-
-    async def _prepare(self) -> int:
-        """Learn which server it is, after each connect, and what time it is there."""
-        if self._identified != self._link.connects or self._poller.version is None:
-            await self._link.ready()
-            await self._poller.identify()
-            self._identified = self._link.connects
-            self._particulars.reconnected()
-        asked_s = time.time()
-        now_ms = await self._poller.now_ms()
-        self.clock_skew_s = now_ms / 1000 - (asked_s + time.time()) / 2
-        if self._since_ms is None:
-            self._since_ms = now_ms
-        return now_ms
-
-    def _report(self, budget: Budget, skipped: int) -> None:
-        assert self.poll_s is not None
-        self._observer.polled(self.poll_s)
-        if skipped:
-            self._observer.skipped(skipped)
-        for kind, count in budget.errors.items():
+    def _report(self, done: Round) -> None:
+        self._observer.polled(done.seconds)
+        if done.skipped:
+            self._observer.skipped(done.skipped)
+        for kind, count in done.errors.items():
             self._observer.poll_failed(kind, count)
-        self.waiting = skipped
+        self.waiting = done.skipped
         trouble = None
-        if budget.errors:
-            refused = ", ".join(f"{count} x {kind}" for kind, count in sorted(budget.errors.items()))
+        if done.errors:
+            refused = ", ".join(f"{count} x {kind}" for kind, count in sorted(done.errors.items()))
             trouble = f"Redis refused some of what was asked: {refused}"
         if trouble is not None and self.trouble is None:
             _log.warning("monitor.incomplete", extra={"reason": trouble})
         self.trouble = trouble
-
-    async def _poll_slice(self, states: Sequence[StreamState], budget: Budget) -> list[Outcome]:
-        await self._particulars.look_up_bounds(states, budget)
-        outcomes = await self._poller.read(states, budget)
-        now_s = asyncio.get_running_loop().time()
-        for state, outcome in zip(states, outcomes, strict=True):
-            self._take(state, outcome, now_s)
-        return outcomes
-
-    def _take(self, state: StreamState, outcome: Outcome, now_s: float) -> None:
-        interval_s = self._settings.interval_seconds
-        match outcome:
-            case Gone():
-                self._watchlist.drop(state.key)
-            case Failed():
-                state.error = outcome.kind
-                state.due_s = now_s + interval_s
-                if outcome.kind == "WRONGTYPE":
-                    self._watchlist.drop(state.key)
-            case Reading():
-                counted = self._assess(state, outcome)
-                if self._watchlist.holds(state):
-                    self._add(state.model, counted)
-                is_busy = counted.is_changed or any(group.lag.entries != 0 for group in state.groups)
-                state.quiet = 0 if is_busy else min(state.quiet + 1, MAX_QUIET)
-                longest_s = max(interval_s, self._settings.idle_interval_seconds)
-                # A tenth early, so that a poll that begins a little early does not pass it over.
-                state.due_s = now_s + 0.9 * min(longest_s, interval_s * 2**state.quiet)
-
-    def _assess(self, state: StreamState, reading: Reading) -> Counted:
-        version = self._poller.version
-        since_ms = self._since_ms if self._since_ms is not None else reading.at_ms
-        recomputes = version is not None and version.recomputes_entries_read
-        return assess(state, reading, self._rules, since_ms=since_ms, recomputes_entries_read=recomputes)
-
-    def _add(self, model: str, counted: Counted) -> None:
-        if counted.entries_added or counted.trimmed or model not in self.totals.models:
-            total = self.totals.models.setdefault(model, ModelTotals())
-            total.entries_added += counted.entries_added
-            total.trimmed += counted.trimmed
-        for group, (read, lost) in counted.groups.items():
-            pair = (model, group)
-            if pair not in self.totals.groups and len(self.totals.groups) >= MAX_PAIRS:
-                pair = (OTHER, OTHER)
-            group_total = self.totals.groups.setdefault(pair, GroupTotals())
-            group_total.entries_read += read
-            group_total.lost += lost
 
     async def _count(self, now_ms: int) -> Census:
         taker = CensusTaker(self._rules, top=self._settings.top_streams, names=self._settings.top_names)
@@ -326,9 +211,20 @@ class Monitor:
         return self._census
 
     @property
+    def totals(self) -> Totals:
+        """What was counted since the start."""
+        return self._rounds.totals
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """Redis time minus ours, in seconds."""
+        return self._rounds.clock_skew_s
+
+    @property
     def server_version(self) -> str | None:
         """Product and version of Redis."""
-        return str(self._poller.version) if self._poller.version is not None else None
+        version = self._rounds.poller.version
+        return str(version) if version is not None else None
 
     @property
     def states(self) -> Iterable[StreamState]:
@@ -359,7 +255,8 @@ class Monitor:
         Raises:
             ApiError: Redis did not answer.
         """
-        return [found for found in await self._look(keys) if isinstance(found, StreamInfo)]
+        found = await self._rounds.look(keys)
+        return [self.told(state) for state, outcome in found if isinstance(outcome, Reading)]
 
     async def look_at(self, key: str) -> StreamInfo | None:
         """What Redis says of one stream now; None if there is none.
@@ -368,22 +265,7 @@ class Monitor:
             WrongTypeError: the key holds something else.
             ApiError: Redis did not answer, or denies it.
         """
-        found = (await self._look([key]))[0]
-        if isinstance(found, Failed):
-            raise api_error(ReplyError(found.kind), f"look at {key}")
-        return found
-
-    async def _look(self, keys: Sequence[str]) -> list[StreamInfo | Failed | None]:
-        now_ms = await self._prepare()
-        states = [self._watchlist.states.get(key) or StreamState(key, "") for key in keys]
-        found: list[StreamInfo | Failed | None] = []
-        budget = Budget()
-        for piece in slices(states, budget):
-            async with self._slices:
-                outcomes = await self._poll_slice(piece, budget)
-            for state, outcome in zip(piece, outcomes, strict=True):
-                is_told = isinstance(outcome, Reading)
-                info = stream_info(state, self._prefix, self._rules, now_ms) if is_told else None
-                found.append(outcome if isinstance(outcome, Failed) else info)
-            await asyncio.sleep(0)
-        return found
+        ((state, outcome),) = await self._rounds.look([key])
+        if isinstance(outcome, Failed):
+            raise api_error(ReplyError(outcome.kind), f"look at {key}")
+        return self.told(state) if isinstance(outcome, Reading) else None

@@ -1,0 +1,194 @@
+"""Rounds: the watched streams polled, slice by slice, and what was read taken into what is kept of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rlb.bridge.claim import Limits
+from rlb.domain.census import OTHER, GroupTotals, ModelTotals, Totals
+from rlb.domain.keys import Keys
+from rlb.monitor.assess import Counted, assess
+from rlb.monitor.particulars import Particulars
+from rlb.monitor.poller import Budget, Failed, Gone, Outcome, Poller, slices
+from rlb.monitor.reading import Reading
+from rlb.monitor.rules import Rules
+from rlb.monitor.state import StreamState
+from rlb.monitor.watchlist import Watchlist
+from rlb.redis_io.link import Link
+from rlb.settings import MonitorSettings
+
+MAX_PAIRS = 10_000
+"""Pairs of model and group with totals of their own; what is read and lost beyond is counted as `other`."""
+
+MAX_QUIET = 10
+"""Polls without news after which the pause until the next one grows no more; each doubles it."""
+
+LONGEST_PAUSE_S = 0.05
+"""The longest pause between two slices; else it is as long as the slice took, so that others get their half."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round came to. `skipped` streams were due and had to wait, or are beyond those that are watched."""
+
+    now_ms: int
+    seconds: float
+    skipped: int
+    errors: dict[str, int]
+
+
+class Rounds:
+    """Polls the streams of a watchlist over one link, one round at a time."""
+
+    def __init__(
+        self, link: Link, keys: Keys, limits: Limits, settings: MonitorSettings, rules: Rules, watchlist: Watchlist
+    ) -> None:
+        self.totals = Totals()
+        self.clock_skew_s: float | None = None
+        """Redis time minus ours."""
+        self.poller = Poller(link)
+        self._link = link
+        self._settings = settings
+        self._rules = rules
+        self._watchlist = watchlist
+        self._particulars = Particulars(link, keys, limits)
+        self._identified = 0
+        self._since_ms: int | None = None
+        self._round = asyncio.Lock()
+        """One round at a time."""
+        self._slices = asyncio.Lock()
+        """One reading of a stream at a time: an older one must not be taken after a newer one."""
+
+    def begin_anew(self) -> None:
+        """Count from now on, as if for the first time."""
+        self._watchlist.clear()
+        self._since_ms = None
+
+    async def go(self, *, everything: bool) -> Round:
+        """Poll the streams that are due, as far as the budget goes; or all of them, whatever it costs.
+
+        Raises:
+            ApiError: Redis did not answer.
+        """
+        async with self._round:
+            begun_s, started_s = asyncio.get_running_loop().time(), time.monotonic()
+            now_ms = await self.prepare()
+            await self._watchlist.look(begun_s, now_ms)
+            states = self._watchlist.states
+            due = [state for state in states.values() if everything or state.due_s <= begun_s]
+            # Those that have waited longest come first, should there be too many.
+            due.sort(key=lambda state: state.due_s)
+            budget = Budget()
+            pieces = slices(due, budget)
+            if everything:
+                await self._poll_at_once(pieces, budget)
+                polled = len(due)
+            else:
+                polled = await self._poll_in_turn(pieces, budget)
+            await self._particulars.measure(list(states.values()))
+            skipped = len(due) - polled + self._watchlist.overflow
+            return Round(now_ms, time.monotonic() - started_s, skipped, budget.errors)
+
+    async def _poll_in_turn(self, pieces: Iterator[list[StreamState]], budget: Budget) -> int:
+        """Poll slice after slice, with pauses for others, until the budget is spent; gives how many were polled."""
+        most = max(10.0, self._settings.commands_per_second * self._settings.interval_seconds)
+        polled = 0
+        for piece in pieces:
+            if budget.commands >= most:
+                break
+            since_s = time.monotonic()
+            async with self._slices:
+                await self._poll_slice(piece, budget)
+            polled += len(piece)
+            await asyncio.sleep(min(LONGEST_PAUSE_S, time.monotonic() - since_s))
+        return polled
+
+    async def _poll_at_once(self, pieces: Iterator[list[StreamState]], budget: Budget) -> None:
+        """Poll with two slices on the way: one is at Redis while the other is looked at."""
+
+        async def work() -> None:
+            for piece in pieces:
+                await self._poll_slice(piece, budget)
+
+        async with self._slices:
+            await asyncio.gather(work(), work())
+
+    async def look(self, keys: Sequence[str]) -> list[tuple[StreamState, Outcome]]:
+        """Read these streams now, with the history of those that are watched.
+
+        Raises:
+            ApiError: Redis did not answer.
+        """
+        await self.prepare()
+        states = [self._watchlist.states.get(key) or StreamState(key, "") for key in keys]
+        found: list[tuple[StreamState, Outcome]] = []
+        budget = Budget()
+        for piece in slices(states, budget):
+            async with self._slices:
+                found += zip(piece, await self._poll_slice(piece, budget), strict=True)
+            await asyncio.sleep(0)
+        return found
+
+    async def prepare(self) -> int:
+        """Learn which server it is, after each connect, and what time it is there."""
+        if self._identified != self._link.connects or self.poller.version is None:
+            await self._link.ready()
+            await self.poller.identify()
+            self._identified = self._link.connects
+            self._particulars.reconnected()
+        asked_s = time.time()
+        now_ms = await self.poller.now_ms()
+        self.clock_skew_s = now_ms / 1000 - (asked_s + time.time()) / 2
+        if self._since_ms is None:
+            self._since_ms = now_ms
+        return now_ms
+
+    async def _poll_slice(self, states: Sequence[StreamState], budget: Budget) -> list[Outcome]:
+        await self._particulars.look_up_bounds(states, budget)
+        outcomes = await self.poller.read(states, budget)
+        now_s = asyncio.get_running_loop().time()
+        for state, outcome in zip(states, outcomes, strict=True):
+            self._take(state, outcome, now_s)
+        return outcomes
+
+    def _take(self, state: StreamState, outcome: Outcome, now_s: float) -> None:
+        interval_s = self._settings.interval_seconds
+        match outcome:
+            case Gone():
+                self._watchlist.drop(state.key)
+            case Failed():
+                state.error = outcome.kind
+                state.due_s = now_s + interval_s
+                if outcome.kind == "WRONGTYPE":
+                    self._watchlist.drop(state.key)
+            case Reading():
+                counted = self._assess(state, outcome)
+                if self._watchlist.holds(state):
+                    self._add(state.model, counted)
+                is_busy = counted.is_changed or any(group.lag.entries != 0 for group in state.groups)
+                state.quiet = 0 if is_busy else min(state.quiet + 1, MAX_QUIET)
+                longest_s = max(interval_s, self._settings.idle_interval_seconds)
+                # A tenth early, so that a poll that begins a little early does not pass it over.
+                state.due_s = now_s + 0.9 * min(longest_s, interval_s * 2**state.quiet)
+
+    def _assess(self, state: StreamState, reading: Reading) -> Counted:
+        version = self.poller.version
+        since_ms = self._since_ms if self._since_ms is not None else reading.at_ms
+        recomputes = version is not None and version.recomputes_entries_read
+        return assess(state, reading, self._rules, since_ms=since_ms, recomputes_entries_read=recomputes)
+
+    def _add(self, model: str, counted: Counted) -> None:
+        if counted.entries_added or counted.trimmed or model not in self.totals.models:
+            total = self.totals.models.setdefault(model, ModelTotals())
+            total.entries_added += counted.entries_added
+            total.trimmed += counted.trimmed
+        for group, (read, lost) in counted.groups.items():
+            pair = (model, group)
+            if pair not in self.totals.groups and len(self.totals.groups) >= MAX_PAIRS:
+                pair = (OTHER, OTHER)
+            group_total = self.totals.groups.setdefault(pair, GroupTotals())
+            group_total.entries_read += read
+            group_total.lost += lost
