@@ -244,7 +244,10 @@ class Monitor:
 
     def told(self, state: StreamState) -> StreamInfo:
         """A stream as the API tells it."""
-        return stream_info(state, self._prefix, self._rules, self._now_ms())
+        return self._told(state, self._now_ms())
+
+    def _told(self, state: StreamState, now_ms: int) -> StreamInfo:
+        return stream_info(state, self._prefix, self._rules, now_ms)
 
     def _now_ms(self) -> int:
         return round((time.time() + (self.clock_skew_s or 0.0)) * 1000)
@@ -256,7 +259,8 @@ class Monitor:
             ApiError: Redis did not answer.
         """
         found = await self._rounds.look(keys)
-        return [self.told(state) for state, outcome in found if isinstance(outcome, Reading)]
+        now_ms = self._now_ms()
+        return [self._told(state, now_ms) for state, outcome in found if isinstance(outcome, Reading)]
 
     async def look_at(self, key: str) -> StreamInfo | None:
         """What Redis says of one stream now; None if there is none.
