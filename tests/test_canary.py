@@ -16,10 +16,11 @@ import pytest
 
 from tests.conftest import OwnServer
 from tests.servers.kinds import VALKEY_9
-from tests.servers.process import RedisServer, _free_port
+from tests.servers.process import RedisServer
 from tests.support.http import NDJSON, lines, session
 from tests.support.otlp import Collector
 from tests.support.process import SidecarProcess
+from tests.support.prometheus import free_port
 
 TOKEN, PROMPT, FOREIGN = "kanariToken", "kanariPrompt", "kanariForeign"
 UNKNOWN, BROKEN, REASON = "kanariUnknown", "kanariBroken", "kanariReason"
@@ -149,7 +150,7 @@ async def test_planted_words_are_nowhere(short_tmp: Path, own_server: OwnServer)
             **collector.environment,
             OTEL_TRACES_SAMPLER="always_on",
             OTEL_METRIC_EXPORT_INTERVAL="200",
-            RLB_METRICS__PORT=str(_free_port()),
+            RLB_METRICS__PORT=str(free_port()),
             RLB_MONITOR__SCOPE="all",
             RLB_MONITOR__INTERVAL_SECONDS="0.1",
             RLB_MONITOR__TOP_STREAMS="5",

@@ -17,7 +17,8 @@ import aiohttp
 import uvloop
 
 from tests.bench.measure import cpu_s
-from tests.servers.process import RedisServer, _free_port
+from tests.servers.process import RedisServer
+from tests.support.prometheus import free_port
 
 SESSIONS = 64
 BATCH = 16
@@ -25,6 +26,8 @@ GENERATION = 200
 """Tokens of a generation; then its session begins another."""
 MODELS = 4
 WARM_UP = 10_000
+SETTLE_S = 2.0
+"""After the warm-up, until the first exports and scrapes are over, for which much is loaded."""
 PATIENCE_S = 30.0
 
 OFF = {"RLB_MONITOR__SCOPE": "off", "RLB_METRICS__PORT": "0"}
@@ -128,7 +131,7 @@ def _run(server: RedisServer, path: Path, messages: int, number: int, *, is_on: 
     with contextlib.ExitStack() as at_exit:
         variables = dict(OFF)
         if is_on:
-            metrics_port = _free_port()
+            metrics_port = free_port()
             otlp_port = at_exit.enter_context(_onlookers(f"http://127.0.0.1:{metrics_port}/metrics", seen))
             variables = {
                 "RLB_MONITOR__SCOPE": "all",
@@ -140,6 +143,7 @@ def _run(server: RedisServer, path: Path, messages: int, number: int, *, is_on: 
             }
         pid = at_exit.enter_context(_sidecar(server.url, path, variables))
         uvloop.run(_produce(path, WARM_UP, number))
+        time.sleep(SETTLE_S)
         begun_s, begun_cpu_s = time.perf_counter(), cpu_s(pid)
         uvloop.run(_produce(path, messages, number))
         wall_s, used_s = time.perf_counter() - begun_s, cpu_s(pid) - begun_cpu_s
