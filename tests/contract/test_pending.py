@@ -14,7 +14,7 @@ from rlb.bridge.group_reader import MAX_HANDED
 from rlb.bridge.pending import BY_HAND
 from rlb.domain.entry_id import ZERO, EntryId
 from rlb.domain.stream_facts import PendingEntry
-from rlb.errors import ConsumerBusyError, GroupNotFoundError, WrongTypeError
+from rlb.errors import ConsumerBusyError, GroupNotFoundError, InvalidIdError, WrongTypeError
 from tests.servers.process import RedisServer
 from tests.support.cores import KEY, RunningCore, StartCore, eventually, token_of
 
@@ -201,6 +201,22 @@ async def test_entries_are_set_aside(patient: RunningCore, redis: Redis) -> None
     # And back again.
     assert len(await patient.core.dead_letters.replay("g", [letter.id for letter in letters])) == 3
     assert len(await held(patient)) == 3
+
+
+async def test_an_entry_that_is_named_twice_is_one(patient: RunningCore) -> None:
+    twice = ids_of(await take(patient, 1)) * 2
+    assert await patient.core.pending.claim(patient.stream(), "g", "two", twice) == 1
+    assert await bury(patient, twice) == 1
+    assert len(await patient.core.dead_letters.page("g", ZERO, 10)) == 1
+
+
+async def test_nothing_is_behind_the_highest_id(patient: RunningCore) -> None:
+    await take(patient, 1)
+    highest = EntryId(2**64 - 1, 2**64 - 1)
+    with pytest.raises(InvalidIdError):
+        await patient.core.pending.page(patient.stream(), "g", None, highest, 10)
+    with pytest.raises(InvalidIdError):
+        await patient.core.dead_letters.page("g", highest, 10)
 
 
 async def test_the_reason_that_is_given_counts(patient: RunningCore) -> None:

@@ -12,9 +12,11 @@ from rlb.api import models
 from rlb.api.consume import ConsumerRoutes
 from rlb.api.health import Health
 from rlb.api.manage import ManagementRoutes
+from rlb.api.management_table import management_routes, pending_routes
 from rlb.api.metrics import Render
 from rlb.api.observe import ObserverRoutes, SnapshotSource
 from rlb.api.openapi import describe, page
+from rlb.api.pending import PendingRoutes
 from rlb.api.problems import Send, send_problem
 from rlb.api.produce import ProducerRoutes
 from rlb.api.request import DisconnectedError, Receive, Request, Scope
@@ -22,7 +24,6 @@ from rlb.api.routes import JSON_TYPE, BodyBounds, Route, Router
 from rlb.api.table import (
     consumer_routes,
     health_routes,
-    management_routes,
     metrics_routes,
     observer_routes,
     producer_routes,
@@ -78,6 +79,7 @@ def socket_app(
         *producer_routes(ProducerRoutes(core, bounds, draining)),
         *consumer_routes(ConsumerRoutes(core, bounds, draining)),
         *management_routes(ManagementRoutes(core, bounds)),
+        *pending_routes(PendingRoutes(core, bounds)),
         *observer_routes(ObserverRoutes(snapshots, bounds, draining)),
         *health_routes(health),
         *metrics_routes(render),

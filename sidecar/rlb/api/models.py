@@ -26,15 +26,19 @@ MAX_COUNT = 1000
 """Entries that one read, ack or nack may name."""
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What comes in: no member but those that are known."""
+
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What goes out."""
+
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
 
-class StreamBounds(_Body):
+class StreamBounds(Body):
     """Bounds of one stream; 0 is without limit."""
 
     max_length: Annotated[int, Field(ge=0, le=100_000_000)] | None = None
@@ -42,7 +46,7 @@ class StreamBounds(_Body):
     consumer_group: Name | None = None
 
 
-class CreateStream(_Body):
+class CreateStream(Body):
     """Body of `PUT /v1/streams`."""
 
     session_id: SessionId
@@ -50,7 +54,7 @@ class CreateStream(_Body):
     config: StreamBounds | None = None
 
 
-class CreateGroup(_Body):
+class CreateGroup(Body):
     """Body of `PUT /v1/groups`; `start` is `0`, `$` or an entry id."""
 
     session_id: SessionId
@@ -59,7 +63,7 @@ class CreateGroup(_Body):
     start: Annotated[str, Field(max_length=64)] = "0"
 
 
-class ReadMessages(_Body):
+class ReadMessages(Body):
     """Body of `POST /v1/messages/read`."""
 
     session_id: SessionId
@@ -70,7 +74,7 @@ class ReadMessages(_Body):
     block_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
 
 
-class Acknowledge(_Body):
+class Acknowledge(Body):
     """Body of `POST /v1/messages/ack`."""
 
     session_id: SessionId
@@ -85,7 +89,7 @@ class Refuse(Acknowledge):
     reason: Annotated[str, Field(max_length=256)] = "refused by the app"
 
 
-class TrimStream(_Body):
+class TrimStream(Body):
     """Body of `POST /v1/streams/trim`: one of the two bounds."""
 
     session_id: SessionId
@@ -94,14 +98,14 @@ class TrimStream(_Body):
     older_than_ms: Milliseconds | None = None
 
 
-class ChooseDeadLetters(_Body):
+class ChooseDeadLetters(Body):
     """Body of `POST /v1/dead-letters/replay` and `/drop`."""
 
     group: Name
     ids: Annotated[list[EntryIdText], Field(min_length=1, max_length=MAX_COUNT)]
 
 
-class Ack(_Answer):
+class Ack(Answer):
     """The answer to a producer: where the message stands, and how durable it is."""
 
     message_id: str
@@ -111,14 +115,14 @@ class Ack(_Answer):
     duplicate: bool | None = None
 
 
-class LineError(_Answer):
+class LineError(Answer):
     """What is wrong with one line."""
 
     code: Code
     detail: str
 
 
-class AckLine(_Answer):
+class AckLine(Answer):
     """One line of a streamed answer: an ack, or an error."""
 
     ref: str | int | None = None
@@ -130,7 +134,7 @@ class AckLine(_Answer):
     error: LineError | None = None
 
 
-class Delivered(_Answer):
+class Delivered(Answer):
     """A delivery of `/v1/messages/read`; `message` is null where the entry holds none.
 
     `traceparent` is there if the entry carries the context of the generation's span, or of its app's.
@@ -142,7 +146,7 @@ class Delivered(_Answer):
     message: StreamMessage | None
 
 
-class Messages(_Answer):
+class Messages(Answer):
     """Answer of `/v1/messages/read`."""
 
     messages: list[Delivered]
@@ -155,7 +159,7 @@ class DeliveryLine(Delivered):
     model_id: str
 
 
-class TailLine(_Answer):
+class TailLine(Answer):
     """One line of `/v1/tail` as NDJSON: one of these."""
 
     entry_id: str | None = None
@@ -167,7 +171,7 @@ class TailLine(_Answer):
     ping: bool | None = None
 
 
-class TailServerSentEvent(_Answer):
+class TailServerSentEvent(Answer):
     """One event of `/v1/tail` as an event stream; `data` is JSON: for `message`, a StreamMessage."""
 
     id: str | None = None
@@ -175,25 +179,25 @@ class TailServerSentEvent(_Answer):
     data: str
 
 
-class Acknowledged(_Answer):
+class Acknowledged(Answer):
     """How many deliveries were settled."""
 
     acknowledged: int
 
 
-class Removed(_Answer):
+class Removed(Answer):
     """How many entries were removed."""
 
     removed: int
 
 
-class Created(_Answer):
+class Created(Answer):
     """Whether the call made something, or found it there."""
 
     created: bool
 
 
-class DeadLetterInfo(_Answer):
+class DeadLetterInfo(Answer):
     """An entry that was set aside."""
 
     id: str
@@ -205,25 +209,25 @@ class DeadLetterInfo(_Answer):
     message: StreamMessage | None
 
 
-class DeadLetterPage(_Answer):
+class DeadLetterPage(Answer):
     """Dead letters, oldest first; go on with `after` = the last `id`."""
 
     dead_letters: list[DeadLetterInfo]
 
 
-class Replayed(_Answer):
+class Replayed(Answer):
     """Ids of the dead letters that are pending again."""
 
     replayed: list[str]
 
 
-class Dropped(_Answer):
+class Dropped(Answer):
     """How many dead letters were deleted."""
 
     dropped: int
 
 
-class ComponentHealth(_Answer):
+class ComponentHealth(Answer):
     """One component: how it is, since when (Unix s), and why."""
 
     name: str
@@ -232,20 +236,20 @@ class ComponentHealth(_Answer):
     reason: str | None
 
 
-class HealthReport(_Answer):
+class HealthReport(Answer):
     """Answer of `/healthz`; `degraded` while a component is not up."""
 
     status: Literal["ok", "degraded", "draining"]
     components: list[ComponentHealth]
 
 
-class Live(_Answer):
+class Live(Answer):
     """Answer of `/livez` and `/readyz`."""
 
     status: str
 
 
-class Problem(_Answer):
+class Problem(Answer):
     """RFC 9457, with a stable `code`."""
 
     type: str

@@ -51,7 +51,7 @@ class PendingEntries:
         One that reads here gets them at once, any other when it next asks for what is pending for it. It is that
         delivery which counts, not the claim.
         """
-        wire = [entry_id.wire for entry_id in ids]
+        wire = [entry_id.wire for entry_id in dict.fromkeys(ids)]
         reply = await self._call(stream, b"XCLAIM", stream.key, group, consumer, 0, *wire, b"JUSTID")
         claimed = [parse_entry_id(entry_id) for entry_id in reply]
         if claimed:
@@ -67,7 +67,8 @@ class PendingEntries:
         link = self._topology.link_for(stream.key)
         try:
             looked = await link.batch(
-                [(b"XPENDING", stream.key, group, each.wire, each.wire, 1) for each in ids], what=_what(stream)
+                [(b"XPENDING", stream.key, group, each.wire, each.wire, 1) for each in dict.fromkeys(ids)],
+                what=_what(stream),
             )
         except ReplyError as error:
             raise api_error(error, _what(stream)) from None

@@ -86,7 +86,7 @@ def api_error(error: Failure, what: str) -> ApiError:
         return RedisUnavailableError(f"{what}: Redis answered {prefix}")
     if prefix in _DENIED:
         return RedisUnavailableError(f"{what}: Redis denies it to this user ({prefix}); check the ACL")
-    if "Invalid stream ID" in text:
+    if "Invalid stream ID" in text or "invalid start ID" in text:  # the latter behind the highest id of all
         return InvalidIdError(f"{what}: not an entry id")
     if "unknown command" in text or "unknown subcommand" in text or "syntax error" in text.lower():
         return UnsupportedByServerError(f"{what}: this Redis version does not have it")
