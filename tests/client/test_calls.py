@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from rlb import Bridge, Metadata, Payload, StreamConfig, StreamMessage
 from rlb.errors import (
+    ConsumerBusyError,
     GroupNotFoundError,
     InvalidIdError,
     InvalidMessageError,
@@ -225,6 +226,75 @@ async def test_dead_letters_are_listed_replayed_and_dropped(bridge: Bridge) -> N
     (delivery,) = await bridge.read_messages("s", "m", "g", "c", block_ms=5000)
     assert delivery.message.token == "a"
     await delivery.ack()
+
+
+async def test_pending_entries_are_looked_at_in_pages(bridge: Bridge) -> None:
+    """Page by page, all or one consumer's."""
+    for token in ("a", "b", "c"):
+        await bridge.produce_token("s", "m", token)
+    await bridge.create_group("s", "m", "g")
+    (first,) = await bridge.read_messages("s", "m", "g", "one", count=1)
+    others = await bridge.read_messages("s", "m", "g", "two")
+    page = await bridge.pending("s", "m", "g", limit=2)
+    assert [(entry.entry_id, entry.consumer, entry.deliveries) for entry in page.pending] == [
+        (first.entry_id, "one", 1),
+        (others[0].entry_id, "two", 1),
+    ]
+    assert all(0 <= entry.idle_seconds < 60 for entry in page.pending)
+    rest = await bridge.pending("s", "m", "g", limit=2, after=page.next_after)
+    assert ([entry.entry_id for entry in rest.pending], rest.next_after) == ([others[1].entry_id], None)
+    assert len((await bridge.pending("s", "m", "g", consumer="two")).pending) == 2
+
+
+async def test_a_subscriber_gets_what_an_operator_hands_to_it(run_sidecar: RunSidecar) -> None:
+    """At once, while its neighbour, which sits on it, keeps its connection."""
+    async with Bridge(await run_sidecar(RLB_GROUPS__CLAIM_IDLE_MS="600000")) as bridge:
+        await bridge.produce_token("s", "m", "a")
+        await bridge.create_group("s", "m", "g")
+        (stuck,) = await bridge.read_messages("s", "m", "g", "stuck")
+        deliveries = bridge.subscribe("g", consumer="eager")
+        waiting = asyncio.create_task(anext(aiter(deliveries)))
+        await asyncio.sleep(0.3)
+        assert await bridge.claim("s", "m", "g", "eager", [stuck.entry_id, "1-1"]) == 1
+        async with asyncio.timeout(10):
+            delivery = await waiting
+        assert (delivery.entry_id, delivery.delivery_count) == (stuck.entry_id, 2)
+        await delivery.ack()
+        await deliveries.aclose()
+        assert (await bridge.pending("s", "m", "g")).pending == ()
+        assert await bridge.remove_consumer("s", "m", "g", "stuck")
+        assert not await bridge.remove_consumer("s", "m", "g", "stuck")
+
+
+async def test_entries_are_set_aside_by_hand(bridge: Bridge) -> None:
+    """With a reason or without; the consumer that has nothing pending then may go."""
+    for token in ("a", "b"):
+        await bridge.produce_token("s", "m", token)
+    await bridge.create_group("s", "m", "g")
+    first, second = await bridge.read_messages("s", "m", "g", "c")
+    with pytest.raises(ConsumerBusyError, match="c of g"):
+        await bridge.remove_consumer("s", "m", "g", "c")
+    assert await bridge.bury("s", "m", "g", [first.entry_id], "ticket 7") == 1
+    assert await bridge.bury("s", "m", "g", [first.entry_id, second.entry_id]) == 1
+    letters = await bridge.dead_letters("g")
+    assert [(letter.entry_id, letter.reason) for letter in letters] == [
+        (first.entry_id, "ticket 7"),
+        (second.entry_id, "set aside by hand"),
+    ]
+    assert await bridge.remove_consumer("s", "m", "g", "c")
+
+
+async def test_changes_whose_answer_is_lost_are_not_repeated(shaky: Bridge, proxy: FaultProxy) -> None:
+    """A second answer would say that there was nothing to do."""
+    await shaky.create_group("s", "m", "g")
+    for change in (
+        lambda: shaky.claim("s", "m", "g", "c", ["1-1"]),
+        lambda: shaky.bury("s", "m", "g", ["1-1"]),
+        lambda: shaky.remove_consumer("s", "m", "g", "c"),
+    ):
+        proxy.timeout_replies()
+        with pytest.raises(SidecarUnreachableError, match="closed"):
+            await change()
 
 
 async def test_refusals_are_exceptions_of_their_class(bridge: Bridge, redis: Redis) -> None:

@@ -16,7 +16,7 @@ import pytest
 from redis.asyncio import Redis
 
 from rlb import Bridge, StreamMessage, SyncBridge
-from rlb.errors import FencedError, SidecarUnreachableError, StreamNotFoundError
+from rlb.errors import ConsumerBusyError, FencedError, SidecarUnreachableError, StreamNotFoundError
 from tests.client.conftest import OwnSidecar
 from tests.client.sidecars import SidecarProcess
 from tests.client.streams import tokens_in
@@ -112,6 +112,37 @@ def test_reads_by_hand(process: SidecarProcess) -> None:
         (delivery,) = bridge.read_messages("s", "m", "g", "c", count=5)
         delivery.ack()
         assert bridge.read_messages("s", "m", "g", "c", block_ms=10) == []
+
+
+def test_snapshots_are_watched_one_by_one(own_sidecar: OwnSidecar) -> None:
+    """A plain loop gets one now and one after each poll; let go of, it leaves the bridge as it was."""
+    process = own_sidecar(RLB_MONITOR__INTERVAL_SECONDS="0.1")
+    with SyncBridge(process.path) as bridge:
+        bridge.produce_token("s", "m", "a")
+        for snapshot in bridge.watch(limit=5):
+            if snapshot.totals.streams == 1:
+                break
+        assert [stream.session_id for stream in snapshot.streams] == ["s"]
+        assert bridge.ready()
+        watching = bridge.watch()
+        assert len({next(watching).at for _ in range(4)}) > 1
+        watching.close()
+        process.stop()
+    assert bridge_threads() == 0
+
+
+def test_pending_entries_are_moved_by_hand(process: SidecarProcess) -> None:
+    """With the calls and the errors of the bridge of asyncio."""
+    with SyncBridge(process.path) as bridge:
+        bridge.produce_token("s", "m", "a")
+        bridge.create_group("s", "m", "g")
+        (delivery,) = bridge.read_messages("s", "m", "g", "one")
+        with pytest.raises(ConsumerBusyError):
+            bridge.remove_consumer("s", "m", "g", "one")
+        assert bridge.claim("s", "m", "g", "two", [delivery.entry_id]) == 1
+        assert [entry.consumer for entry in bridge.pending("s", "m", "g").pending] == ["two"]
+        assert bridge.bury("s", "m", "g", [delivery.entry_id]) == 1
+        assert bridge.remove_consumer("s", "m", "g", "one")
 
 
 def test_every_call_of_the_bridge_is_there() -> None:

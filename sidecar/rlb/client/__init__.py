@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlb.client.answers import Ack, Component, DeadLetter, Health
+from rlb.client.answers import Ack, Component, DeadLetter, Health, PendingInfo, PendingPage
 from rlb.client.bridge import Bridge
 from rlb.client.delivery import Delivery
 from rlb.client.finished_generation import FinishedGeneration
@@ -25,6 +25,8 @@ __all__ = [
     "FinishedGeneration",
     "Generation",
     "Health",
+    "PendingInfo",
+    "PendingPage",
     "ProcessorStatistics",
     "Relayed",
     "StreamProcessor",

@@ -65,6 +65,22 @@ class DeadLetter(_Answer):
     message: StreamMessage | None
 
 
+class PendingInfo(_Answer):
+    """An entry that was delivered and is not acknowledged; `idle_seconds` is since its latest delivery or claim."""
+
+    entry_id: str
+    consumer: str
+    idle_seconds: float
+    deliveries: int
+
+
+class PendingPage(_Answer):
+    """Pending entries, the lowest ids first; `next_after` leads to the next page, None on the last one."""
+
+    pending: tuple[PendingInfo, ...]
+    next_after: str | None
+
+
 class Component(_Answer):
     """One part of the sidecar: how it is, since when (Unix s), and why."""
 

@@ -12,6 +12,7 @@ from rlb.client.caller import Inject, caller_context
 from rlb.client.consumer_name import consumer_name
 from rlb.client.generation import WINDOW_LINES, Generation, Opening
 from rlb.client.group_calls import GroupCalls
+from rlb.client.pending_calls import PendingCalls
 from rlb.client.producer_calls import ProducerCalls
 from rlb.client.snapshot_calls import SnapshotCalls
 from rlb.client.stream_calls import StreamCalls
@@ -23,7 +24,7 @@ from rlb.domain.entry import Gap
 from rlb.domain.message import Role
 
 
-class Bridge(ProducerCalls, GroupCalls, StreamCalls, SnapshotCalls):
+class Bridge(ProducerCalls, GroupCalls, PendingCalls, StreamCalls, SnapshotCalls):
     """Connections to one sidecar, as an async context manager. One for a process is enough, and belongs to one loop.
 
     Args:

@@ -14,7 +14,7 @@ from rlb.client.bridge import Bridge
 from rlb.client.caller import Inject
 from rlb.client.loop_thread import CLOSED, LoopThread
 from rlb.client.producer_calls import Relayed
-from rlb.client.sync_streams import SyncDelivery, SyncGeneration, SyncSubscription, SyncTail
+from rlb.client.sync_streams import SyncDelivery, SyncGeneration, SyncSubscription, SyncTail, one_by_one
 
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
@@ -108,6 +108,11 @@ class SyncBridge:
     replay_dead_letters = _blocking(Bridge.replay_dead_letters)
     drop_dead_letters = _blocking(Bridge.drop_dead_letters)
 
+    pending = _blocking(Bridge.pending)
+    claim = _blocking(Bridge.claim)
+    bury = _blocking(Bridge.bury)
+    remove_consumer = _blocking(Bridge.remove_consumer)
+
     create_stream = _blocking(Bridge.create_stream)
     stream_info = _blocking(Bridge.stream_info)
     streams = _blocking(Bridge.streams)
@@ -122,6 +127,7 @@ class SyncBridge:
     generation = _made(Bridge.generation, SyncGeneration)
     tail = _made(Bridge.tail, SyncTail)
     subscribe = _made(Bridge.subscribe, SyncSubscription)
+    watch = _made(Bridge.watch, one_by_one)
 
     def read_messages(
         self, session_id: str, model_id: str, group: str, consumer: str, *, count: int = 10, block_ms: int = 0

@@ -138,7 +138,7 @@ class SyncTail:
         return self._tail.missing
 
     def __iter__(self) -> Iterator[StreamMessage]:
-        return _blocking(self._thread, aiter(self._tail))
+        return one_by_one(self._thread, aiter(self._tail))
 
     def close(self) -> None:
         """End the tail, which another thread may be waiting for."""
@@ -158,7 +158,7 @@ class SyncSubscription:
         return self._subscription.consumer
 
     def __iter__(self) -> Iterator[SyncDelivery]:
-        for delivery in _blocking(self._thread, aiter(self._subscription)):
+        for delivery in one_by_one(self._thread, aiter(self._subscription)):
             yield SyncDelivery(self._thread, delivery)
 
     def close(self) -> None:
@@ -166,7 +166,7 @@ class SyncSubscription:
         self._thread.call(self._subscription.aclose())
 
 
-def _blocking(thread: LoopThread, items: AsyncGenerator[ItemT, None]) -> Generator[ItemT, None, None]:
+def one_by_one(thread: LoopThread, items: AsyncGenerator[ItemT, None]) -> Generator[ItemT, None, None]:
     """The items one at a time. Let go of, `items` is closed by its own loop."""
 
     async def following() -> ItemT | None:
