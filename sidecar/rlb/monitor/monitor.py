@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import logging
 import time
@@ -90,6 +91,7 @@ class Monitor:
         self._census = Census()
         self._task: asyncio.Task[None] | None = None
         self._turned = asyncio.Event()
+        self._hurried = asyncio.Event()
 
     # Life
 
@@ -120,7 +122,6 @@ class Monitor:
             self._task = asyncio.create_task(self._run(), name="monitor")
 
     async def _run(self) -> None:
-        interval_s = self._settings.interval_seconds
         loop = asyncio.get_running_loop()
         while True:
             begun_s = loop.time()
@@ -132,7 +133,15 @@ class Monitor:
                 _log.error("monitor.fault", extra={"fault": type(error).__name__})
                 self._fail("internal", f"a fault: {type(error).__name__}")
             self._tell()
-            await asyncio.sleep(max(0.0, begun_s + interval_s - loop.time()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(begun_s + self._rounds.interval_s):
+                    await self._hurried.wait()
+            self._hurried.clear()
+
+    def set_interval(self, seconds: float) -> None:
+        """Poll streams that change so often from now on, instead of what the settings say."""
+        self._rounds.interval_s = seconds
+        self._hurried.set()
 
     def _fail(self, kind: str, reason: str) -> None:
         if self.trouble is None:
@@ -198,7 +207,7 @@ class Monitor:
         """Whether the last poll that Redis answered is recent enough to be told."""
         if self.last_success_s is None or not self._link.is_up:
             return False
-        return time.time() - self.last_success_s <= max(5.0, FRESH_INTERVALS * self._settings.interval_seconds)
+        return time.time() - self.last_success_s <= max(5.0, FRESH_INTERVALS * self._rounds.interval_s)
 
     @property
     def census(self) -> Census:

@@ -49,6 +49,8 @@ class Rounds:
         self.totals = Totals()
         self.clock_skew_s: float | None = None
         """Redis time minus ours."""
+        self.interval_s = settings.interval_seconds
+        """Seconds between two polls of a stream that changes."""
         self.poller = Poller(link)
         self._link = link
         self._settings = settings
@@ -94,7 +96,7 @@ class Rounds:
 
     async def _poll_in_turn(self, pieces: Iterator[list[StreamState]], budget: Budget) -> int:
         """Poll slice after slice, with pauses for others, until the budget is spent; gives how many were polled."""
-        most = max(10.0, self._settings.commands_per_second * self._settings.interval_seconds)
+        most = max(10.0, self._settings.commands_per_second * self.interval_s)
         polled = 0
         for piece in pieces:
             if budget.commands >= most:
@@ -155,7 +157,7 @@ class Rounds:
         return outcomes
 
     def _take(self, state: StreamState, outcome: Outcome, now_s: float) -> None:
-        interval_s = self._settings.interval_seconds
+        interval_s = self.interval_s
         match outcome:
             case Gone():
                 self._watchlist.drop(state.key)
