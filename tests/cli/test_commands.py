@@ -165,7 +165,9 @@ def test_a_stream_is_shown_with_its_groups(sidecar: Sidecar, session: str) -> No
     assert sidecar.rlb("groups", "create", "late", *stream(session), "--start", "$").good().code == 0
     groups = sidecar.rlb("groups", *stream(session), "--json").good().json
     assert [(group["group"], group["lag"]) for group in groups] == [("indexer", 4), ("late", 0)]
-    assert ["indexer", "ok", "4"] in [line.split()[:3] for line in sidecar.rlb("groups", *stream(session)).out.splitlines()]
+    assert ["indexer", "ok", "4"] in [
+        line.split()[:3] for line in sidecar.rlb("groups", *stream(session)).out.splitlines()
+    ]
     info = sidecar.rlb("info", *stream(session), "--json").good().json
     assert (info["sessionId"], info["modelId"], info["complete"]) == (session, MODEL, True)
     shown = sidecar.rlb("info", *stream(session)).good().out

@@ -31,6 +31,19 @@ USAGE = {
     "ids-and-all": (("dlq", "drop", "-g", "g", "1-1", "--all"), "rlb: usage: give ids, or --all"),
     "groups-of-what": (("groups", "-m", "m"), "rlb: usage: --session is missing; see `rlb groups --help`"),
     "misplaced": (("groups", "-s", "a", "create", "g", *STREAM), "--session belongs behind `create`"),
+    "pending-of-what": (("pending", *STREAM), "rlb: usage: --group is missing; see `rlb pending --help`"),
+    "pending-misplaced": (
+        ("pending", "-g", "g", "claim", *STREAM, "-g", "g", "--to", "c"),
+        "--group belongs behind `claim`",
+    ),
+    "claim-of-what": (
+        ("pending", "claim", *STREAM, "-g", "g", "--to", "c"),
+        "rlb: usage: give entry ids, or --from; see `rlb pending claim --help`",
+    ),
+    "claim-of-both": (
+        ("dlq", "add", *STREAM, "-g", "g", "1-1", "--from", "c"),
+        "rlb: usage: give entry ids, or --from",
+    ),
     "health": (("health", "dead"), "rlb: usage: Invalid value for"),
 }
 
@@ -52,6 +65,10 @@ COMMANDS = {
     "create": ("groups", "create", "g", *STREAM),
     "trim": ("trim", *STREAM, "--max-length", "1"),
     "delete": ("delete", *STREAM, "--yes"),
+    "remove-consumer": ("groups", "remove-consumer", "c", *STREAM, "-g", "g", "--yes"),
+    "pending": ("pending", *STREAM, "-g", "g"),
+    "claim": ("pending", "claim", *STREAM, "-g", "g", "1-1", "--to", "c"),
+    "dlq-add": ("dlq", "add", *STREAM, "-g", "g", "1-1"),
     "dlq-list": ("dlq", "list", "-g", "g"),
     "dlq-replay": ("dlq", "replay", "-g", "g", "--all"),
     "dlq-drop": ("dlq", "drop", "-g", "g", "1-1", "--yes"),
@@ -153,7 +170,8 @@ def test_good_is_0(sidecar: Sidecar) -> None:
     "command",
     [
         *("", "run", "demo", "health", "config", "produce", "tail", "streams", "info", "trim", "delete"),
-        *("groups", "groups create", "dlq", "dlq list", "dlq replay", "dlq drop"),
+        *("groups", "groups create", "groups remove-consumer", "pending", "pending claim"),
+        *("dlq", "dlq list", "dlq add", "dlq replay", "dlq drop"),
     ],
 )
 def test_every_command_explains_itself(command: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rlb._version import __version__
-from rlb.cli import config, dead_letters, groups, health, observe, produce, removal, run, streams, tail
+from rlb.cli import config, dead_letters, groups, health, observe, pending, produce, removal, run, streams, tail
 from rlb.cli.demo import command as demo
 
 SIDECAR = "Sidecar"
@@ -54,4 +54,5 @@ for panel, commands in {
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 app.add_typer(groups.app, name="groups", rich_help_panel=STREAMS)
+app.add_typer(pending.app, name="pending", rich_help_panel=STREAMS)
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel=STREAMS)

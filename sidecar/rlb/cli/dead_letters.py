@@ -1,26 +1,35 @@
-"""`rlb dlq`: the entries that a group could not handle; look at them, have them delivered again, drop them."""
+"""`rlb dlq`: the entries that a group could not handle; look at them, add to them, deliver them again, drop them."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rlb.cli import text
+from rlb.cli import pending, text
+from rlb.cli.batches import check_ids, in_batches
 from rlb.cli.connection import with_bridge
-from rlb.cli.options import GroupOption, JsonOption, SocketOption, YesOption, check_entry_id
+from rlb.cli.options import (
+    GroupOption,
+    JsonOption,
+    ModelOption,
+    SessionOption,
+    SocketOption,
+    YesOption,
+    check_entry_id,
+)
 from rlb.cli.output import Justify, confirm, console, note, print_json, table
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from rich.table import Table
 
     from rlb.client import Bridge, DeadLetter
 
 PAGE = 500
-BATCH = 100
-"""Dead letters that one request handles; between two of them the progress moves."""
 SHOWN_TEXT = 40
+MAX_REASON = 256
 
 COLUMNS: tuple[tuple[str, Justify], ...] = (
     ("id", "left"),
@@ -32,18 +41,14 @@ COLUMNS: tuple[tuple[str, Justify], ...] = (
     ("token", "left"),
 )
 
-app = typer.Typer(no_args_is_help=True, help="Dead letters: list them, have them delivered again, drop them.")
-
-
-def _check_ids(values: list[str] | None) -> list[str] | None:
-    for value in values or ():
-        check_entry_id(value)
-    return values
+app = typer.Typer(
+    no_args_is_help=True, help="Dead letters: list them, add to them, have them delivered again, drop them."
+)
 
 
 IdsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID]...", help="Ids as `rlb dlq list` shows them.", callback=_check_ids),
+    typer.Argument(metavar="[ID]...", help="Ids as `rlb dlq list` shows them.", callback=check_ids),
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="All that there are now.")]
 
@@ -72,6 +77,50 @@ def list_letters(
         note(f"there are more; go on with --after {shown[-1].id}")
 
 
+def _check_reason(value: str | None) -> str | None:
+    if value is not None and len(value) > MAX_REASON:
+        raise typer.BadParameter(f"expected at most {MAX_REASON} characters")
+    return value
+
+
+@app.command()
+def add(
+    session: SessionOption,
+    model: ModelOption,
+    group: GroupOption,
+    ids: pending.IdsArgument = None,
+    source: pending.FromOption = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(
+            "--reason",
+            metavar="TEXT",
+            help="Kept with them; by default, why an app refused the entry last.",
+            callback=_check_reason,
+        ),
+    ] = None,
+    socket: SocketOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set pending entries aside as dead letters, so that the group goes on without them; `replay` brings them back.
+
+    Exit code 1 if an entry that was named is not pending.
+    """
+
+    def change(bridge: Bridge, batch: list[str]) -> Awaitable[int]:
+        return bridge.bury(session, model, group, batch, reason)
+
+    where = session, model, group
+    buried, named = with_bridge(
+        socket, lambda bridge: pending.change_pending(bridge, where, ids, source, change, "setting aside")
+    )
+    if as_json:
+        print_json({"buried": buried})
+    else:
+        print(f"{text.plural(buried, 'entry')} set aside")
+    pending.fail_unless_all(buried, named)
+
+
 @app.command()
 def replay(
     group: GroupOption,
@@ -93,7 +142,7 @@ def replay(
         async def one_batch(batch: list[str]) -> None:
             replayed.extend(await bridge.replay_dead_letters(group, batch))
 
-        await _in_batches("replaying", wanted, one_batch)
+        await in_batches("replaying", wanted, one_batch)
         return replayed, sorted(set(wanted) - set(replayed))
 
     replayed, left = with_bridge(socket, work)
@@ -127,7 +176,7 @@ def drop(
         async def one_batch(batch: list[str]) -> None:
             counts.append(await bridge.drop_dead_letters(group, batch))
 
-        await _in_batches("dropping", wanted, one_batch)
+        await in_batches("dropping", wanted, one_batch)
         return sum(counts)
 
     dropped = with_bridge(socket, work)
@@ -150,19 +199,6 @@ async def fetch_letters(
             break
         after = page[-1].id
     return found
-
-
-async def _in_batches(doing: str, ids: list[str], handle: Callable[[list[str]], Awaitable[None]]) -> None:
-    """Hand the ids on in batches; shows how far it is where it takes long enough to be seen."""
-    from rich.progress import Progress
-
-    # The bar disappears when all is done: what remains is the result.
-    with Progress(console=console(stderr=True), transient=True, disable=len(ids) <= BATCH) as progress:
-        task = progress.add_task(doing, total=len(ids))
-        for start in range(0, len(ids), BATCH):
-            batch = ids[start : start + BATCH]
-            await handle(batch)
-            progress.advance(task, len(batch))
 
 
 def _chosen(ids: list[str] | None, *, every: bool) -> list[str] | None:

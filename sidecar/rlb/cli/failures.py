@@ -18,6 +18,7 @@ BAD_SETTINGS = 78
 START_IT = "start one with `rlb run`, or name its socket with --socket"
 
 NEXT_STEPS = {
+    "consumer_busy": "`rlb pending claim` hands its entries to another, `rlb dlq add` sets them aside",
     "draining": "try again when the sidecar is back",
     "fenced": "another writer has the stream; start over to take it back",
     "group_not_found": "`rlb groups` lists a stream's groups, `rlb groups create` makes one",

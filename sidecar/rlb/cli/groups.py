@@ -1,4 +1,4 @@
-"""`rlb groups`: the consumer groups of a stream, and `rlb groups create`."""
+"""`rlb groups`: the consumer groups of a stream; `rlb groups create` and `rlb groups remove-consumer`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ import typer
 from rlb.cli.connection import with_bridge
 from rlb.cli.group_tables import group_table
 from rlb.cli.options import (
+    GroupOption,
     JsonOption,
     ModelOption,
     OptionalModel,
     OptionalSession,
     SessionOption,
     SocketOption,
+    YesOption,
     both_or_neither,
     check_name,
     check_start,
+    refuse_misplaced,
 )
-from rlb.cli.output import console, note, print_json
+from rlb.cli.output import confirm, console, note, print_json
 from rlb.cli.overview import overview_table, worst_first
 
 app = typer.Typer()
@@ -40,15 +43,14 @@ def groups(
 ) -> None:
     """Show the consumer groups of a stream, as they are at this moment; without one, those that are worst off."""
     if context.invoked_subcommand is not None:
-        given = {
+        options = {
             "--session": session,
             "--model": model,
             "--limit": limit if limit != LIMIT else None,
             "--socket": socket,
             "--json": as_json or None,
         }
-        if misplaced := [name for name, value in given.items() if value is not None]:
-            raise typer.BadParameter(f"{misplaced[0]} belongs behind `{context.invoked_subcommand}`")
+        refuse_misplaced(context.invoked_subcommand, options)
         return
     if session is None and model is None:
         _show_worst(socket, limit, as_json=as_json)
@@ -99,3 +101,22 @@ def create(
         print_json({"created": created})
     else:
         print(f"{name}: made" if created else f"{name}: was there")
+
+
+@app.command()
+def remove_consumer(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The consumer.", callback=check_name)],
+    session: SessionOption,
+    model: ModelOption,
+    group: GroupOption,
+    yes: YesOption = False,
+    socket: SocketOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a consumer that has nothing pending from its group, after asking; one that comes back is made anew."""
+    confirm(f"Remove {name} from {group} on the stream of {session} {model}?", yes=yes)
+    removed = with_bridge(socket, lambda bridge: bridge.remove_consumer(session, model, group, name))
+    if as_json:
+        print_json({"removed": removed})
+    else:
+        print(f"{name}: removed" if removed else f"{name}: was not there")

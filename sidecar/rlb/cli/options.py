@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -45,12 +45,29 @@ def both_or_neither(session: str | None, model: str | None) -> tuple[str, str]:
     Raises:
         typer.BadParameter: one of them is missing.
     """
-    for name, value in (("--session", session), ("--model", model)):
-        if value is None:
-            raise typer.BadParameter(f"{name} is missing")
-    assert session is not None
-    assert model is not None
-    return session, model
+    return given("--session", session), given("--model", model)
+
+
+def given(name: str, value: str | None) -> str:
+    """The value of an option that has to be there, of a command whose subcommands do not need it.
+
+    Raises:
+        typer.BadParameter: it is missing.
+    """
+    if value is None:
+        raise typer.BadParameter(f"{name} is missing")
+    return value
+
+
+def refuse_misplaced(subcommand: str, options: Mapping[str, object | None]) -> None:
+    """Refuse options in front of a subcommand, which would not see them; those that are not given are None.
+
+    Raises:
+        typer.BadParameter: one is given.
+    """
+    for name, value in options.items():
+        if value is not None:
+            raise typer.BadParameter(f"{name} belongs behind `{subcommand}`")
 
 
 SESSION_HELP = "Session id."
