@@ -82,6 +82,14 @@ def footing_of(
     return Footing(cursor, added, undelivered, place, is_exact, read, ahead, reach)
 
 
+def footing_at_end(stream: StreamFacts, group: GroupFacts) -> Footing | None:
+    """Where a group stands that has been handed everything; None for any other, whose footing has to be kept."""
+    cursor, added = group.last_delivered_id, stream.entries_added
+    if added is None or stream.max_deleted_id is None or cursor != stream.last_generated_id:
+        return None
+    return Footing(cursor, added, 0, added, True, group.entries_read, 0, cursor)
+
+
 def lost_before(now: Footing) -> int:
     """Entries that are visibly missing at the first sight of a stream.
 

@@ -25,6 +25,9 @@ class Positions:
     def __init__(self) -> None:
         self._seen: tuple[Position, ...] = ()
 
+    def __len__(self) -> int:
+        return len(self._seen)
+
     def note(self, generated: EntryId, added: int) -> None:
         """Note where the stream stands now; forgets all if that contradicts what was seen before."""
         seen = self._seen

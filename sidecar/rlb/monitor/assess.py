@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from rlb.domain.consumers import is_calling
 from rlb.domain.entry_id import EntryId
 from rlb.domain.lag import NO_LAG, Lag
-from rlb.domain.losses import footing_of, lost_before, lost_between
+from rlb.domain.losses import footing_at_end, footing_of, lost_before, lost_between
+from rlb.domain.positions import Positions
 from rlb.domain.rates import RateWindow
 from rlb.domain.retention import SAFE, UNKNOWN, Backlog, Headroom, RetentionWatch, estimated_lag, headroom
 from rlb.domain.status import GroupSample, StatusTracker
-from rlb.domain.stream_facts import GroupFacts, removed_between
+from rlb.domain.stream_facts import GroupFacts, StreamFacts, removed_between
 from rlb.monitor.reading import GroupReading, Reading
 from rlb.monitor.report import age_s
 from rlb.monitor.rules import Rules
@@ -72,8 +73,8 @@ def assess(
             group,
             group_reading,
             rules,
+            None if is_first else before,
             before_ms,
-            is_first=is_first,
             recomputes=recomputes_entries_read,
             # What was put together from two moments may show a loss that is none.
             most_lost=counted.trimmed if reading.is_of_one_moment else 0,
@@ -82,7 +83,7 @@ def assess(
             counted.groups[group.name] = (read, lost)
         groups.append(group)
     state.groups = tuple(groups)
-    state.positions.forget_below(group.facts.last_delivered_id for group in groups)
+    state.settle()
     return counted
 
 
@@ -98,7 +99,8 @@ def _assess_at_rest(state: StreamState, reading: Reading, rules: Rules) -> Count
         group.is_seen_twice = True
         if group.reads is not None:
             group.reads = _advanced(group.reads, rules, before_ms, group.read, state.at_ms, group.read)
-        group.take_details(group_reading, rules.max_deliveries)
+        if group_reading.has_details:
+            group.take_details(group_reading, rules)
         if group.tracker is not None:
             _judge(state, group, rules, 0, group.facts, before_ms)
     return Counted()
@@ -109,9 +111,9 @@ def _assess_group(
     group: GroupState,
     reading: GroupReading,
     rules: Rules,
+    stream_before: StreamFacts | None,
     before_ms: int,
     *,
-    is_first: bool,
     recomputes: bool,
     most_lost: int,
 ) -> tuple[int, int]:
@@ -121,23 +123,26 @@ def _assess_group(
     if lag.exact is not None and facts.server_lag is not None:
         group.server_was_right = facts.server_lag == lag.exact
     lost = read = 0
+    is_first = stream_before is None
     before = group.footing
+    if before is None and stream_before is not None and not state.is_set_by_hand:
+        before = footing_at_end(stream_before, group.facts)
     footing = None
     if not state.is_set_by_hand:
-        footing = footing_of(stream, facts, lag, state.positions, before)
+        footing = footing_of(stream, facts, lag, state.positions or Positions(), before)
     if footing is not None:
         if before is not None:
             lost = min(most_lost, lost_between(before, footing, recomputes=recomputes))
         elif is_first and not state.is_seen_twice:
             lost = lost_before(footing)
         group.lost = (group.lost or 0) + lost
-        read = group.advance(footing.added, lag, facts.last_delivered_id, lost, is_first=is_first)
+        read = group.advance(stream_before, footing.added, lag, facts.last_delivered_id, lost)
     group.footing = footing
     if not is_first and (read or group.reads is not None):
         group.reads = _advanced(group.reads, rules, before_ms, group.read - read, state.at_ms, group.read)
     facts_before = None if is_first else group.facts
     group.facts, group.lag, group.oldest_id = facts, lag, reading.oldest_id if lag.entries != 0 else None
-    group.take_details(reading, rules.max_deliveries)
+    group.take_details(reading, rules)
     _judge(state, group, rules, lost, facts_before, before_ms)
     return read, lost
 

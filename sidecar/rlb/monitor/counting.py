@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from rlb.domain.census import Census, GroupCensus, ModelCensus, TopConsumer, TopStream
-from rlb.monitor.report import consumer_states
-from rlb.monitor.rules import Rules
 from rlb.monitor.state import GroupState, StreamState
 
 Item = TypeVar("Item", bound=tuple[Any, ...])
@@ -18,8 +16,7 @@ Item = TypeVar("Item", bound=tuple[Any, ...])
 class CensusTaker:
     """Adds streams to a census, one after the other."""
 
-    def __init__(self, rules: Rules, *, top: int, names: str) -> None:
-        self._rules = rules
+    def __init__(self, *, top: int, names: str) -> None:
         self._top = top
         self._names = names
         self._census = Census()
@@ -89,11 +86,13 @@ class CensusTaker:
             if group.longest_idle_ms is not None:
                 counted.longest_idle_s = _most(counted.longest_idle_s, group.longest_idle_ms / 1000)
             counted.poison += group.poison
-        for consumer, consumer_state in zip(group.consumers, consumer_states(group, self._rules), strict=True):
-            counted.consumers[consumer_state] = counted.consumers.get(consumer_state, 0) + 1
-            if self._top and consumer.pending:
-                item = (consumer.pending, consumer.idle_ms / 1000, group.name, consumer.name)
-                _keep_largest(self._consumers, item, self._top)
+        for state_of_consumer in group.consumer_states:
+            counted.consumers[state_of_consumer] = counted.consumers.get(state_of_consumer, 0) + 1
+        if self._top and pending:
+            for consumer in group.consumers:
+                if consumer.pending:
+                    item = (consumer.pending, consumer.idle_ms / 1000, group.name, consumer.name)
+                    _keep_largest(self._consumers, item, self._top)
 
     def _note_worst(self, item: tuple[int, str, str]) -> None:
         _keep_largest(self._worst, item, self._top)

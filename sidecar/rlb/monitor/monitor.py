@@ -83,11 +83,10 @@ class Monitor:
         """Streams that the last poll had no budget for."""
         self._settings = settings.monitor
         self._prefix = keys.prefix
-        self._rules = rules_of(settings)
         self._observer = observer or NoPollObserver()
         self._link = topology.blocking_link(keys.index, "monitor", 0.0)
         self._watchlist = Watchlist(self._link, keys, self._settings, own)
-        self._rounds = Rounds(self._link, keys, limits, self._settings, self._rules, self._watchlist)
+        self._rounds = Rounds(self._link, keys, limits, self._settings, rules_of(settings), self._watchlist)
         self._census = Census()
         self._task: asyncio.Task[None] | None = None
         self._turned = asyncio.Event()
@@ -193,7 +192,7 @@ class Monitor:
         self.trouble = trouble
 
     async def _count(self, now_ms: int) -> Census:
-        taker = CensusTaker(self._rules, top=self._settings.top_streams, names=self._settings.top_names)
+        taker = CensusTaker(top=self._settings.top_streams, names=self._settings.top_names)
         states = list(self._watchlist.states.values())
         for start in range(0, len(states), COUNTED_AT_ONCE):
             taker.add(states[start : start + COUNTED_AT_ONCE], now_ms)
@@ -256,7 +255,7 @@ class Monitor:
         return self._told(state, self._now_ms())
 
     def _told(self, state: StreamState, now_ms: int) -> StreamInfo:
-        return stream_info(state, self._prefix, self._rules, now_ms)
+        return stream_info(state, self._prefix, now_ms)
 
     def _now_ms(self) -> int:
         return round((time.time() + (self.clock_skew_s or 0.0)) * 1000)

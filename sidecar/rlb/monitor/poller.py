@@ -24,7 +24,7 @@ from rlb.domain.stream_facts import GroupFacts, StreamFacts, removed_between
 from rlb.monitor.reading import GroupReading, Reading
 from rlb.monitor.state import GroupState, StreamState
 from rlb.redis_io import xinfo
-from rlb.redis_io.command import Arg
+from rlb.redis_io.command import TIME, Arg, stream_questions
 from rlb.redis_io.link import Link
 from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error, is_no_key
 from rlb.redis_io.scripts import COUNT_ENTRIES, READ_STREAM
@@ -40,6 +40,9 @@ SLICE_BYTES = 1024 * 1024
 
 FIRST_GUESS_BYTES = 64 * 1024
 """Size that entries of a stream are taken to have before any stream was seen; then the largest of the last slice."""
+
+DETAILS_EVERY = 4
+"""Polls without news after which consumers and pending entries of a group are asked for that has nothing to read."""
 
 MAX_GROUPS = 1000
 """Groups of one stream that are watched; more are left out, and counted as the error `too_many_groups`."""
@@ -146,12 +149,10 @@ class Poller:
         Raises:
             ApiError: Redis did not answer.
         """
-        commands: list[Command] = [(b"TIME",)]
-        for state in states:
-            key = state.key
-            commands += ((b"XINFO", b"GROUPS", key), (b"XINFO", b"STREAM", key), (b"PTTL", key))
-        budget.commands += len(commands)
-        replies = await self._ask(commands)
+        first_round = b"".join([TIME, *[stream_questions(state.key) for state in states]])
+        count = 1 + 3 * len(states)
+        budget.commands += count
+        replies = self._whole(await self._link.exchange(first_round, count))
         time = replies[0]
         if isinstance(time, ReplyError):
             budget.note_error(time.prefix)
@@ -223,7 +224,9 @@ class Poller:
                         group.lag = Lag(count, "exact")
 
     async def _ask(self, commands: Sequence[Command]) -> list[Any]:
-        replies = await self._link.batch_raw(commands)
+        return self._whole(await self._link.batch_raw(commands))
+
+    def _whole(self, replies: list[Any]) -> list[Any]:
         if isinstance(replies[-1], ConnectionLostError):
             raise api_error(replies[-1], "poll")
         return replies
@@ -281,8 +284,12 @@ class Poller:
     def _further(self, state: StreamState, reading: Reading, budget: Budget) -> Iterator[tuple[Command, Take]]:
         """What the first round leaves open, and who takes the answer."""
         key = state.key
+        is_time = not reading.is_unchanged or state.quiet % DETAILS_EVERY == 0
         for group in reading.groups:
             facts = group.facts
+            group.has_details = is_time or group.lag != NO_LAG
+            if not group.has_details:
+                continue
             if facts.consumers:
                 yield (b"XINFO", b"CONSUMERS", key, facts.name), group.take_consumers
             if facts.pending:

@@ -22,6 +22,8 @@ class GroupReading:
     """The first undelivered entry, where there is one."""
     consumers: tuple[ConsumerFacts, ...] = ()
     pending: PendingLook = NOTHING_PENDING
+    has_details: bool = True
+    """Whether consumers and pending entries were asked for; of a group at rest they are now and then only."""
 
     def take_consumers(self, reply: Any) -> None:
         """Take an XINFO CONSUMERS reply."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from rlb.domain.consumers import consumer_state
 from rlb.domain.entry_id import EntryId
-from rlb.domain.stream_info import ConsumerInfo, ConsumerState, GroupInfo, GroupStatus, StreamInfo
+from rlb.domain.stream_info import ConsumerInfo, GroupInfo, GroupStatus, StreamInfo
 from rlb.domain.stream_key import parse_stream_key
-from rlb.monitor.rules import Rules
 from rlb.monitor.state import GroupState, StreamState
 
 SEVERITY: dict[GroupStatus, int] = {
@@ -31,12 +29,7 @@ def severity(state: StreamState, now_ms: int) -> tuple[int, int, int, int]:
     return (*worst, state.facts.length if state.facts is not None else 0)
 
 
-def consumer_states(group: GroupState, rules: Rules) -> list[ConsumerState]:
-    """What each consumer of a group is up to."""
-    return [consumer_state(each, active_s=rules.window_s, dead_s=rules.dead_s) for each in group.consumers]
-
-
-def stream_info(state: StreamState, prefix: str, rules: Rules, now_ms: int) -> StreamInfo:
+def stream_info(state: StreamState, prefix: str, now_ms: int) -> StreamInfo:
     """One stream as the API tells it; ages are as of now, the rest as of its last poll."""
     facts = state.facts
     assert facts is not None
@@ -59,11 +52,11 @@ def stream_info(state: StreamState, prefix: str, rules: Rules, now_ms: int) -> S
         max_length=state.bounds.max_length,
         retention_ms=state.bounds.retention_ms,
         complete=state.complete,
-        groups=tuple(_group_info(group, rules, now_ms) for group in state.groups),
+        groups=tuple(_group_info(group, now_ms) for group in state.groups),
     )
 
 
-def _group_info(group: GroupState, rules: Rules, now_ms: int) -> GroupInfo:
+def _group_info(group: GroupState, now_ms: int) -> GroupInfo:
     lag = group.lag
     return GroupInfo(
         group=group.name,
@@ -89,7 +82,7 @@ def _group_info(group: GroupState, rules: Rules, now_ms: int) -> GroupInfo:
                 inactive_seconds=each.inactive_ms / 1000 if each.inactive_ms is not None else None,
                 state=consumer,
             )
-            for each, consumer in zip(group.consumers, consumer_states(group, rules), strict=True)
+            for each, consumer in zip(group.consumers, group.consumer_states, strict=True)
         ),
     )
 

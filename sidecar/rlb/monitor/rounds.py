@@ -171,10 +171,10 @@ class Rounds:
                 if self._watchlist.holds(state):
                     self._add(state.model, counted)
                 is_busy = counted.is_changed or any(group.lag.entries != 0 for group in state.groups)
-                state.quiet = 0 if is_busy else min(state.quiet + 1, MAX_QUIET)
+                state.quiet = 0 if is_busy else state.quiet + 1
                 longest_s = max(interval_s, self._settings.idle_interval_seconds)
                 # A tenth early, so that a poll that begins a little early does not pass it over.
-                state.due_s = now_s + 0.9 * min(longest_s, interval_s * 2**state.quiet)
+                state.due_s = now_s + 0.9 * min(longest_s, interval_s * 2 ** min(state.quiet, MAX_QUIET))
 
     def _assess(self, state: StreamState, reading: Reading) -> Counted:
         version = self.poller.version

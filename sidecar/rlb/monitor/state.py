@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sys import intern
 
+from rlb.domain.consumers import consumer_state
 from rlb.domain.entry_id import EntryId
 from rlb.domain.lag import Lag
 from rlb.domain.losses import Footing
@@ -23,14 +24,18 @@ from rlb.domain.stream_facts import (
     removed_between,
     was_set_by_hand,
 )
-from rlb.domain.stream_info import GroupStatus
+from rlb.domain.stream_info import ConsumerState, GroupStatus
 from rlb.monitor.reading import FOREIGN, GroupReading, StreamBounds
+from rlb.monitor.rules import Rules
+
+_CONSUMER_STATES: dict[tuple[ConsumerState, ...], tuple[ConsumerState, ...]] = {}
 
 
 class GroupState:
     """One group on one stream. Times in ms of Redis time."""
 
     __slots__ = (
+        "consumer_states",
         "consumers",
         "facts",
         "footing",
@@ -62,7 +67,10 @@ class GroupState:
         self.longest_idle_ms: int | None = None
         self.poison = 0
         self.consumers: tuple[ConsumerFacts, ...] = ()
+        self.consumer_states: tuple[ConsumerState, ...] = ()
+        """What each of the consumers was up to when they were last asked for."""
         self.footing: Footing | None = None
+        """Where the group stood, unless that follows from the facts: see `losses.footing_at_end`."""
         self.lost: int | None = None
         """Entries lost unread, None where the server does not count entries."""
         self.server_was_right: bool | None = None
@@ -72,7 +80,7 @@ class GroupState:
         self.read = 0
         """Entries that the group was handed since it is watched."""
         self.read_mark: tuple[int, int] | None = None
-        """Entries added and undelivered when both were last known."""
+        """Entries added and undelivered when both were last known, unless they are known now."""
         self.reads: RateWindow | None = None
         """The rate of `read`; None while it does not move."""
         self.tracker: StatusTracker | None = None
@@ -85,25 +93,34 @@ class GroupState:
         """Entries a second that the group is handed; None before it is known."""
         if self.reads is not None:
             return self.reads.per_second()
-        return 0.0 if self.is_seen_twice and self.read_mark is not None else None
+        is_counted = self.lost is not None and (self.lag.believed is not None or self.read_mark is not None)
+        return 0.0 if self.is_seen_twice and is_counted else None
 
-    def take_details(self, reading: GroupReading, max_deliveries: int) -> None:
+    def take_details(self, reading: GroupReading, rules: Rules) -> None:
         """Take what a reading says of consumers and pending entries."""
         self.consumers = reading.consumers
+        states = tuple(consumer_state(each, active_s=rules.window_s, dead_s=rules.dead_s) for each in reading.consumers)
+        # One object for the many groups whose consumers are up to the same.
+        self.consumer_states = _CONSUMER_STATES.setdefault(states, states) if len(states) <= 2 else states
         look = reading.pending if reading.facts.pending else NOTHING_PENDING
         self.oldest_pending_id, self.longest_idle_ms = look.oldest_id, look.longest_idle_ms
-        self.poison = sum(deliveries >= max_deliveries for deliveries in look.deliveries)
+        self.poison = sum(deliveries >= rules.max_deliveries for deliveries in look.deliveries)
 
-    def advance(self, added: int, lag: Lag, cursor: EntryId, lost: int, *, is_first: bool) -> int:
+    def advance(self, before: StreamFacts | None, added: int, lag: Lag, cursor: EntryId, lost: int) -> int:
         """How many entries the group was handed since they were last counted: `added - undelivered` tells.
 
-        `entries-read` does not: it is NULL, reset or wrong on many servers.
+        `entries-read` does not: it is NULL, reset or wrong on many servers. `before` are the stream's facts of the
+        last poll, None if the group was not there.
         """
+        is_first = before is None
         self.is_seen_twice = not is_first
+        mark, self.read_mark = self.read_mark, None
+        if mark is None and before is not None and before.entries_added is not None and self.lag.believed is not None:
+            mark = (before.entries_added, self.lag.believed)
         if lag.entries is None or lag.quality == "bounded":
+            self.read_mark = mark
             self.lost_since_mark += lost
             return 0
-        mark, self.read_mark = self.read_mark, (added, lag.entries)
         lost, self.lost_since_mark = lost + self.lost_since_mark, 0
         if mark is None:
             read = added - lag.entries - lost if is_first else 0
@@ -153,7 +170,8 @@ class StreamState:
         """Polls in a row that found nothing new."""
         self.facts: StreamFacts | None = None
         self.groups: tuple[GroupState, ...] = ()
-        self.positions = Positions()
+        self.positions: Positions | None = None
+        """Where earlier polls saw the stream; None if that is only where it stands now."""
         self.writes: RateWindow | None = None
         self.bounds: StreamBounds = FOREIGN
         self.bounds_at_ms = 0
@@ -192,9 +210,25 @@ class StreamState:
         if not self.is_set_by_hand and was_set_by_hand(before, facts):
             self.is_set_by_hand = True
         if self.is_set_by_hand or facts.entries_added is None:
-            self.positions.clear()
-        else:
-            self.positions.note(facts.last_generated_id, facts.entries_added)
+            self.positions = None
+            return
+        if self.positions is None:
+            self.positions = Positions()
+            if before is not None and before.entries_added is not None:
+                self.positions.note(before.last_generated_id, before.entries_added)
+        self.positions.note(facts.last_generated_id, facts.entries_added)
+
+    def settle(self) -> None:
+        """Give up what the facts tell as well, until something changes again."""
+        if self.positions is not None:
+            self.positions.forget_below(group.facts.last_delivered_id for group in self.groups)
+            if len(self.positions) == 1:
+                self.positions = None
+        facts = self.facts
+        if facts is not None and not self.is_set_by_hand:
+            for group in self.groups:
+                if group.facts.last_delivered_id == facts.last_generated_id:
+                    group.footing = None
 
     def is_intact_above(self, cursor: EntryId, facts: StreamFacts) -> bool:
         """Whether nothing beyond a group's cursor was removed since the last poll."""
@@ -207,7 +241,7 @@ class StreamState:
         """Another stream has taken the key: nothing of this one holds for it."""
         self.facts = None
         self.groups = ()
-        self.positions = Positions()
+        self.positions = None
         self.writes = None
         self.retention = None
         self.signature = None

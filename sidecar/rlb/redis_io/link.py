@@ -135,6 +135,10 @@ class Link:
         """Send commands together and give their replies, errors and `ConnectionLostError` among them."""
         if not commands:
             return []
+        return await self.exchange(b"".join([encode(*command) for command in commands]), len(commands))
+
+    async def exchange(self, commands: bytes, count: int) -> list[Any]:
+        """Send so many commands, encoded, together and give their replies, as `batch_raw` does."""
         await self.ready()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         replies: list[Any] = []
@@ -145,8 +149,7 @@ class Link:
                 done.set_result(None)
 
         # Replies come in the order of their commands, so the last one ends the wait.
-        takers = [replies.append] * (len(commands) - 1)
-        self._usable().send_all(b"".join([encode(*command) for command in commands]), [*takers, end])
+        self._usable().send_all(commands, [*[replies.append] * (count - 1), end])
         await done
         return replies
 
