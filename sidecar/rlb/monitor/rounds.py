@@ -151,12 +151,12 @@ class Rounds:
     async def _poll_slice(self, states: Sequence[StreamState], budget: Budget) -> list[Outcome]:
         await self._particulars.look_up_bounds(states, budget)
         outcomes = await self.poller.read(states, budget)
-        now_s = asyncio.get_running_loop().time()
+        now_s, dues = asyncio.get_running_loop().time(), dict[int, float]()
         for state, outcome in zip(states, outcomes, strict=True):
-            self._take(state, outcome, now_s)
+            self._take(state, outcome, now_s, dues)
         return outcomes
 
-    def _take(self, state: StreamState, outcome: Outcome, now_s: float) -> None:
+    def _take(self, state: StreamState, outcome: Outcome, now_s: float, dues: dict[int, float]) -> None:
         interval_s = self.interval_s
         match outcome:
             case Gone():
@@ -172,9 +172,11 @@ class Rounds:
                     self._add(state.model, counted)
                 is_busy = counted.is_changed or any(group.lag.entries != 0 for group in state.groups)
                 state.quiet = 0 if is_busy else state.quiet + 1
-                longest_s = max(interval_s, self._settings.idle_interval_seconds)
-                # A tenth early, so that a poll that begins a little early does not pass it over.
-                state.due_s = now_s + 0.9 * min(longest_s, interval_s * 2 ** min(state.quiet, MAX_QUIET))
+                doublings = min(state.quiet, MAX_QUIET)
+                pause_s = min(max(interval_s, self._settings.idle_interval_seconds), interval_s * 2**doublings)
+                # A tenth early, so that a poll that begins a little early does not pass it over; and one object for
+                # all that are due together.
+                state.due_s = dues.setdefault(doublings, now_s + 0.9 * pause_s)
 
     def _assess(self, state: StreamState, reading: Reading) -> Counted:
         version = self.poller.version
