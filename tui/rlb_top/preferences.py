@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -28,8 +27,8 @@ class Preferences(BaseModel):
     mode: Mode = "groups"
     theme: str | None = None
     interval_s: Annotated[float, Field(ge=MIN_INTERVAL_S, le=MAX_INTERVAL_S)] | None = None
-    sorts: Mapping[Mode, Sort] = MappingProxyType({})
-    columns: Mapping[Mode, tuple[str, ...]] = MappingProxyType({})
+    sorts: Mapping[Mode, Sort] = Field(default_factory=dict)
+    columns: Mapping[Mode, tuple[str, ...]] = Field(default_factory=dict)
 
     @field_validator("sorts")
     @classmethod
