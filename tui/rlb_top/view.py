@@ -30,6 +30,7 @@ __all__ = [
     "build_rows",
     "columns_of",
     "parse_query",
+    "sort_of",
     "status_counts",
     "view_of",
 ]
@@ -55,6 +56,19 @@ class Sort:
 
 
 WORST_FIRST = Sort()
+
+
+def sort_of(text: str, mode: Mode) -> Sort:
+    """The sorting that somebody has named: a column's id, with `-` before it for the other way round.
+
+    Raises:
+        ValueError: this mode has no such column; the text names those that it has.
+    """
+    name = text.removeprefix("-")
+    there = [column.id for column in COLUMNS if mode in column.modes]
+    if name not in there:
+        raise ValueError(f"expected one of {', '.join(there)}")
+    return Sort(name, is_reversed=text != name)
 
 
 class Word(NamedTuple):

@@ -31,14 +31,14 @@ class RecordingSource:
     content = None
     interval_s: float | None = None
 
-    def __init__(self, file: RecordingFile, *, speed: float = 1.0, ends: bool = False) -> None:
+    def __init__(self, file: RecordingFile, *, start: int = 0, speed: float = 1.0, ends: bool = False) -> None:
         self.name = str(file.path)
         self._file = file
         self._ends = ends
         self._speed = speed
         self._is_paused = False
-        self._position = 0
-        self._next: int | None = 0
+        self._position = start
+        self._next: int | None = start
         """The frame that is to be shown without waiting; None: the one after `position`, in its time."""
         self._changed = asyncio.Event()
 
@@ -87,6 +87,9 @@ class RecordingSource:
         at = self._position if self._next is None else self._next
         self._next = min(self.frames - 1, max(0, at + frames))
         self._changed.set()
+
+    async def connect(self) -> None:
+        """Nothing: the file is open."""
 
     async def watch(self) -> AsyncGenerator[Snapshot, None]:
         if self._next is None:

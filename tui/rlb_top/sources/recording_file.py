@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from bisect import bisect_right
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -70,6 +71,10 @@ class RecordingFile:
             place += len(line)
         if not self._places:
             raise RecordingError(f"{self.path} holds no snapshot")
+
+    def number_at(self, seconds: float) -> int:
+        """The number of the frame that is shown so many seconds from the beginning."""
+        return max(0, bisect_right(self.times_s, seconds) - 1)
 
     def frame(self, number: int) -> Snapshot:
         """One of the snapshots.

@@ -34,12 +34,20 @@ class RedisSource:
             self._monitor = await StandaloneMonitor(self._settings).__aenter__()
         return self._monitor
 
-    async def watch(self) -> AsyncGenerator[Snapshot, None]:
-        monitor = await self._opened()
+    async def connect(self) -> None:
+        """Reach Redis.
+
+        Raises:
+            SourceLostError: it does not answer, or refuses us.
+        """
         try:
-            await monitor.ready()
+            await (await self._opened()).ready()
         except ApiError as error:
             raise SourceLostError(error.detail) from error
+
+    async def watch(self) -> AsyncGenerator[Snapshot, None]:
+        await self.connect()
+        monitor = await self._opened()
         snapshot = await monitor.take(self._limit)
         while True:
             if snapshot.at is not None or snapshot.redis.reason is not None:

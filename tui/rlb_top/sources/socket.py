@@ -45,6 +45,17 @@ class SocketSource:
             self._is_open = True
         return self._bridge
 
+    async def connect(self) -> None:
+        """Reach the sidecar.
+
+        Raises:
+            SourceLostError: no sidecar answers, or it refuses us.
+        """
+        try:
+            await (await self._opened()).snapshot(limit=0)
+        except RlbError as error:
+            raise SourceLostError(str(error)) from error
+
     async def watch(self) -> AsyncGenerator[Snapshot, None]:
         shown_s: float | None = None
         bridge = await self._opened()
