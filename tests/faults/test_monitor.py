@@ -73,6 +73,7 @@ def test_redis_that_is_gone(short_tmp: Path, own_server: OwnServer) -> None:
         assert looks.value("rlb_stream_entries_added_total", model="m") == 4
         looks.until(lambda: looks.component("monitor")["state"] == "down", "a monitor that is down")
         assert looks.component("monitor")["reason"]
+        looks.until(lambda: looks.value("rlb_poll_errors_total", error_type="unavailable"), "failed polls")
         assert looks.component("redis")["state"] == "down"
         assert looks.get("/livez")[0] == 200
         server.start()

@@ -60,6 +60,7 @@ class Duty:
         self._lease: Lease | None = None
         if settings.scope == "all":
             self._lease = Lease(topology, keys, owner, settings.lease_seconds, monitor.resume, monitor.pause)
+            self._lease.on_unanswered(monitor.unanswered)
 
     def start(self) -> None:
         """Begin to connect, and to poll as soon as it is due to us."""

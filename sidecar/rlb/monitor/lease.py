@@ -57,12 +57,17 @@ class Lease:
         self._seconds = seconds
         self._on_taken = on_taken
         self._on_lost = on_lost
+        self._on_unanswered: Callable[[str], None] = lambda _: None
         # A link of its own: a renewal must not queue behind a poll.
         self._link = topology.blocking_link(self._key, "lease", 0.0)
         self._until_s = 0.0
         self._was_leader = False
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
+
+    def on_unanswered(self, listener: Callable[[str], None]) -> None:
+        """Tell `listener` each time that Redis does not answer, and why."""
+        self._on_unanswered = listener
 
     @property
     def is_leader(self) -> bool:
@@ -107,6 +112,7 @@ class Lease:
             except (ApiError, ReplyError, TimeoutError) as error:
                 # Not answered: the lease we may have goes on until its time is up.
                 self.reason = _reason(error)
+                self._on_unanswered(self.reason)
             else:
                 self.reason = None
                 if is_ours:

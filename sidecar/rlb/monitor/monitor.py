@@ -120,6 +120,10 @@ class Monitor:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="monitor")
 
+    def unanswered(self, reason: str) -> None:
+        """Redis could not be asked whether to poll: that is a failed poll too."""
+        self._fail("unavailable", reason)
+
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
