@@ -29,6 +29,10 @@ help: ## Show this list
 demo: $(RUN) ## Watch tokens flow: a Redis of its own, the sidecar and synthetic traffic, until Ctrl-C
 	@exec $(BIN)/rlb demo
 
+.PHONY: top
+top: $(DEV) ## Open rlb-top on a sidecar, as that of a running make demo (ARGS="--redis redis://localhost")
+	@exec $(BIN)/rlb-top $(ARGS)
+
 .PHONY: test
 test: $(DEV) ## Run the tests, on servers that they start themselves (ARGS="-k word" for some)
 	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(ARGS)
@@ -53,6 +57,10 @@ docs: $(DEV) ## Write the generated parts of README.md and docs/metrics.md anew
 .PHONY: docs-lag
 docs-lag: $(DEV) ## Measure lag against the truth on every server, and write docs/lag.md anew (minutes)
 	@PYTHONPATH=. $(BIN)/python tests/bench/lag_table.py $(ARGS)
+
+.PHONY: incident
+incident: $(DEV) ## Record the incident that rlb-top's tests and pictures replay (a minute)
+	@PYTHONPATH=. $(BIN)/python tests/top/incident.py $(ARGS)
 
 .PHONY: bench
 bench: $(DEV) ## Measure against redis-py in the same run: a table, and a JSON file
