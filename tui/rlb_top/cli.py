@@ -83,7 +83,7 @@ async def _show(source: OpenSource, arguments: Arguments) -> int:
     from rlb_top.app import RlbTopApp
     from rlb_top.preferences import load_preferences, preferences_path
     from rlb_top.sources.opening import asked_sort
-    from rlb_top.sources.recording import Recorded
+    from rlb_top.sources.recorded import Recorded
     from rlb_top.sources.recording_file import RecordingWriter
 
     path = preferences_path()

@@ -124,8 +124,7 @@ class History:
             line = self._lines[key] = _Line()
         assert self._at is not None
         line.seen_at = self._at
-        known = array("f", [nan if number is None else number for number in numbers])
-        line.numbers[start : start + _WIDTH] = known
+        line.numbers[start : start + _WIDTH] = array("f", [nan if number is None else number for number in numbers])
 
     def series(
         self, key: str, field: Field, buckets: int, *, span_s: float = SPAN_S, now: float | None = None
@@ -168,8 +167,7 @@ class History:
         line = self._lines.get(key)
         if line is None or line.seen_at != self._at:
             return []
-        begin = self._at - max(TREND_S, 1.5 * TREND_POINTS * self._usual_s())
-        column = FIELDS.index(field)
+        begin, column = self._at - max(TREND_S, 1.5 * TREND_POINTS * self._usual_s()), FIELDS.index(field)
         found: list[tuple[float, float]] = []
         for point in range(self._points - 1, max(-1, self._points - 1 - POINTS), -1):
             at, number = self._times[point % POINTS], line.numbers[point % POINTS * _WIDTH + column]
@@ -185,8 +183,7 @@ class History:
             return
         reach = GAP * self._usual_s()
         column = FIELDS.index(field)
-        first = max(0, self._points - POINTS)
-        for point in range(first, self._points):
+        for point in range(max(0, self._points - POINTS), self._points):
             slot = point % POINTS
             at, number = self._times[slot], line.numbers[slot * _WIDTH + column]
             next_at = self._times[(point + 1) % POINTS] if point + 1 < self._points else end
@@ -195,8 +192,7 @@ class History:
 
     def _usual_s(self) -> float:
         """The usual time between two points, of the last few."""
-        last = range(max(0, self._points - 21), self._points)
-        times = [self._times[point % POINTS] for point in last]
+        times = [self._times[point % POINTS] for point in range(max(0, self._points - 21), self._points)]
         pauses = [after - before for before, after in pairwise(times)]
         return median(pauses) if pauses else SPAN_S / POINTS
 
