@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from itertools import pairwise
-from math import nan
+from math import ceil, nan
 from statistics import fmean, median
 from typing import Literal
 
@@ -143,8 +143,9 @@ class History:
             if number is None or until <= begin or at > end:
                 continue
             first = max(0, int((at - begin) / width))
-            last = min(buckets - 1, int((until - begin) / width))
-            for bucket in range(min(first, buckets - 1), last + 1):
+            first = min(first, buckets - 1)
+            last = min(buckets - 1, max(first, ceil((until - begin) / width) - 1))
+            for bucket in range(first, last + 1):
                 before = shown[bucket]
                 shown[bucket] = number if before is None else max(before, number)
         return shown
@@ -156,9 +157,11 @@ class History:
             if len(points) < TREND_POINTS:
                 continue
             half = len(points) // 2
-            (before_at, before), (after_at, after) = _mean(points[:half]), _mean(points[-half:])
+            (before_s, before), (after_s, after) = (
+                map(fmean, zip(*part, strict=True)) for part in (points[:half], points[-half:])
+            )
             change = after - before
-            limit = STEADY_S * (after_at - before_at) if field == "lag_s" else max(1.0, STEADY_PART * after)
+            limit = STEADY_S * (after_s - before_s) if field == "lag_s" else max(1.0, STEADY_PART * after)
             return "rising" if change > limit else "falling" if change < -limit else "steady"
         return None
 
@@ -195,7 +198,3 @@ class History:
         times = [self._times[point % POINTS] for point in range(max(0, self._points - 21), self._points)]
         pauses = [after - before for before, after in pairwise(times)]
         return median(pauses) if pauses else SPAN_S / POINTS
-
-
-def _mean(points: list[tuple[float, float]]) -> tuple[float, float]:
-    return fmean(at for at, _ in points), fmean(number for _, number in points)
