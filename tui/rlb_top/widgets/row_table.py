@@ -1,0 +1,184 @@
+"""A table that paints only the lines that are seen: 10,000 rows cost as much as forty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Generic
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from rlb_top.widgets.cursor import Cursor
+from rlb_top.widgets.table_layout import Placed, RowT, TableColumn, fitted
+from rlb_top.widgets.table_lines import COMPONENTS, Tone, blank_line, header_line, row_line
+
+
+class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
+    """Rows with a header that stays, and a cursor that stays on its row wherever that is sorted to.
+
+    The rows come sorted, by `show`. Only lines that have changed are painted again.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("pagedown,ctrl+d,ctrl+f", "page(1)", "Page down", show=False),
+        Binding("pageup,ctrl+u,ctrl+b", "page(-1)", "Page up", show=False),
+        Binding("home,g", "first", "To the top, and stay there", show=False),
+        Binding("end,G", "last", "To the bottom", show=False),
+        Binding("enter,l,right", "open", "Open", key_display="⏎", tooltip="what the row is about"),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
+
+    class Happened(Message):
+        """Something was done to the table."""
+
+        def __init__(self, table: RowTable[Any]) -> None:
+            super().__init__()
+            self.table = table
+
+        @property
+        def control(self) -> RowTable[Any]:
+            return self.table
+
+    class Opened(Happened):
+        """Enter was pressed on a row, or it was clicked twice."""
+
+    class CursorMoved(Happened):
+        """The cursor is on another row, or its row has changed."""
+
+    class HeaderPressed(Message):
+        """The title of a column was clicked."""
+
+        def __init__(self, column: str) -> None:
+            super().__init__()
+            self.column = column
+
+    def __init__(
+        self,
+        columns: Sequence[TableColumn[RowT]],
+        *,
+        key: Callable[[RowT], str],
+        tone: Tone[RowT] = lambda _row, _column: None,
+        empty: str = "",
+        id: str | None = None,  # noqa: A002 - as every widget
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.rows: Sequence[RowT] = ()
+        self.columns = columns
+        self.empty = empty
+        """What is said where there are no rows."""
+        self.sorted_by: tuple[str, bool] | None = None
+        """The column that the rows are sorted by, and whether the greatest comes first."""
+        self._cursor = Cursor(key)
+        self._tone = tone
+        self._placed: list[Placed[RowT]] = []
+        self._painted: dict[int, Strip] = {}
+
+    @property
+    def row(self) -> RowT | None:
+        """The row under the cursor."""
+        return self.rows[self._cursor.index] if self.rows else None
+
+    @property
+    def placed_ids(self) -> list[str]:
+        """The columns that there is room for."""
+        return [placed.column.id for placed in self._placed]
+
+    def show(self, rows: Sequence[RowT], empty: str | None = None) -> None:
+        """Show these rows instead; the cursor stays on its row, or where it was if that is gone."""
+        self.rows = rows
+        self.empty = self.empty if empty is None else empty
+        self._cursor.follow(rows)
+        self._fit()
+        self._reveal()
+        for y in range(self.size.height):
+            if self._painted.get(y) != self._line(y):
+                self.refresh(Region(0, y, self.size.width, 1))
+        self.post_message(self.CursorMoved(self))
+
+    def set_columns(self, columns: Sequence[TableColumn[RowT]]) -> None:
+        """Show these columns, or as many of them as fit."""
+        self.columns = columns
+        self._place()
+        self.refresh()
+
+    def select(self, index: int, *, pin: bool = True) -> None:
+        """Put the cursor on a row; unless `pin`, it stays at that place, whatever row comes there."""
+        self._cursor.move(self.rows, index, pin=pin)
+        self._reveal()
+        self.refresh()
+        self.post_message(self.CursorMoved(self))
+
+    def render_line(self, y: int) -> Strip:
+        strip = self._painted[y] = self._line(y)
+        return strip
+
+    def on_resize(self) -> None:
+        self._place()
+        self._fit()
+        self._reveal()
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        if offset.y == 0:
+            pressed = [placed for placed in self._placed if placed.x <= offset.x - 1 <= placed.x + placed.width]
+            if pressed:
+                self.post_message(self.HeaderPressed(pressed[0].column.id))
+            return
+        index = self.scroll_offset.y + offset.y - 1
+        if index < len(self.rows):
+            self.select(index)
+            if event.chain == 2:
+                self.action_open()
+
+    def action_move(self, lines: int) -> None:
+        self.select(self._cursor.index + lines)
+
+    def action_page(self, pages: int) -> None:
+        self.select(self._cursor.index + pages * max(1, self.size.height - 2))
+
+    def action_first(self) -> None:
+        self.select(0, pin=False)
+
+    def action_last(self) -> None:
+        self.select(len(self.rows) - 1)
+
+    def action_open(self) -> None:
+        if self.row is not None:
+            self.post_message(self.Opened(self))
+
+    def _place(self) -> None:
+        width = self.size.width
+        self._placed = fitted(self.columns, width - 2, gap=2 if width >= 110 else 1)
+
+    def _fit(self) -> None:
+        size = Size(self.size.width, len(self.rows) + 1)
+        if size != self.virtual_size:
+            self.virtual_size = size
+
+    def _reveal(self) -> None:
+        """Scroll as little as makes the cursor visible."""
+        seen = max(1, self.size.height - 1)
+        top, index = self.scroll_offset.y, self._cursor.index
+        if not top <= index < top + seen:
+            self.scroll_to(y=index if index < top else index - seen + 1, animate=False, immediate=True)
+
+    def _line(self, y: int) -> Strip:
+        width, index = self.size.width, self.scroll_offset.y + y - 1
+        if y == 0:
+            return header_line(self, self._placed, self.sorted_by, width)
+        if index >= len(self.rows):
+            return blank_line(self, self.empty if not self.rows and y == 2 else "", width)
+        under = "row"
+        if index == self._cursor.index:
+            under = "cursor" if self.has_focus else "cursor-blurred"
+        return row_line(self, self._placed, self.rows[index], self._tone, under, width)
