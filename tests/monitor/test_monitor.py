@@ -209,6 +209,60 @@ async def test_what_is_trimmed_unread_is_lost(server: RedisServer, redis: Redis)
         assert (again.lag, again.lost_unread) == (0, 5)
 
 
+async def test_what_goes_with_its_stream_is_trimmed(valkey: RedisServer, redis: Redis) -> None:
+    """The entries of a stream that expires or is deleted are gone like any that were trimmed."""
+    await add(redis, KEY, 10)
+    async with Watching(valkey.url) as watching:
+        await watching.poll()
+        await redis.delete(KEY)
+        await watching.poll()
+        assert watching.monitor.totals.models["m-1"].trimmed == 10
+
+
+async def test_ids_that_are_no_times_have_no_age(valkey: RedisServer, redis: Redis) -> None:
+    """Of a stream whose writer chooses ids such as 1-0, the lag is known, and how old it is is not."""
+    for number in range(1, 4):
+        await redis.xadd(KEY, {"data": "{}"}, f"{number}-0")
+    await redis.xgroup_create(KEY, "g", "0")
+    await redis.xreadgroup("g", "c", {KEY: ">"}, count=1)
+    async with Watching(valkey.url) as watching:
+        group = await watching.group()
+        assert (group.lag, group.lag_seconds, group.oldest_pending_seconds) == (2, None, None)
+        census = watching.monitor.census
+        counted = census.groups["m-1", "g"]
+        assert (counted.lag, counted.lag_age_s, counted.pending_age_s) == (2, None, None)
+        assert census.models["m-1"].retention_age_s is None
+
+
+async def test_bounds_that_are_no_numbers_are_passed_over(valkey: RedisServer, redis: Redis) -> None:
+    """Somebody else's fingers in one stream's settings end the polls of no other."""
+    await add(redis, KEY)
+    await redis.hset("llm:stream-config:{" + KEY + "}", mapping={"maxLength": "many", "retentionMs": "5000"})  # type: ignore[misc]
+    async with Watching(valkey.url) as watching:
+        info = (await watching.poll())[KEY]
+        assert info.retention_ms == 5000
+        assert info.max_length == settings_of(valkey.url).stream.max_length
+
+
+async def test_a_stream_that_is_refused_is_asked_at_every_poll(
+    valkey: RedisServer, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So that health and logs do not go up and down with every second one."""
+    await add(redis, KEY)
+    await redis.execute_command("ACL", "SETUSER", "default", "-xinfo|groups")
+    try:
+        async with Watching(valkey.url, interval_seconds=0.1) as watching:
+            watching.monitor.resume()
+            await eventually(lambda: watching.counts.failures.get("NOPERM", 0) >= 1)
+            polls, failures = watching.counts.polls, watching.counts.failures["NOPERM"]
+            await eventually(lambda: watching.counts.polls >= polls + 10)
+            assert watching.counts.failures["NOPERM"] - failures >= watching.counts.polls - polls - 1
+            # Said once, the first time.
+            assert [record.message for record in caplog.records].count("monitor.incomplete") == 1
+    finally:
+        await redis.execute_command("ACL", "SETUSER", "default", "+@all")
+
+
 async def test_entries_that_were_delivered_too_often_are_poison(valkey: RedisServer, redis: Redis) -> None:
     await add(redis, KEY, 3)
     await redis.xgroup_create(KEY, "g", "0")

@@ -161,16 +161,19 @@ class RetentionWatch:
         self._at_s = 0.0
         self._first: EntryId | None = None
         self._length = 0
-        self._age_s = 0.0
+        self._age_s: float | None = None
         self._expires_s: float | None = None
         self._full_ttl_s: float | None = None
 
     def add(
         self, at_s: float, length: int, first_id: EntryId | None, first_age_s: float | None, ttl_s: float | None
     ) -> None:
-        """Take a poll's findings. `first_id` and its age are None of an empty stream, `ttl_s` without expiry."""
+        """Take a poll's findings. `first_id` is None of an empty stream, its age also where ids are no times.
+
+        `ttl_s` is None without expiry.
+        """
         self._look_at_expiry(at_s, ttl_s)
-        if first_id is None or first_age_s is None:
+        if first_id is None:
             self._first = self.max_length = self.max_age_s = None
             return
         before = self._first
@@ -181,9 +184,10 @@ class RetentionWatch:
             least, most = sorted((length, self._length))
             if most - least <= most * STEADY:
                 self.max_length = least
-            youngest_s, oldest_s = sorted((first_age_s, self._age_s))
-            if oldest_s - youngest_s <= oldest_s * STEADY:
-                self.max_age_s = youngest_s
+            if first_age_s is not None and self._age_s is not None:
+                youngest_s, oldest_s = sorted((first_age_s, self._age_s))
+                if oldest_s - youngest_s <= oldest_s * STEADY:
+                    self.max_age_s = youngest_s
         self._at_s, self._first, self._length, self._age_s = at_s, first_id, length, first_age_s
 
     def _look_at_expiry(self, at_s: float, ttl_s: float | None) -> None:

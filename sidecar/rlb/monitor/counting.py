@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from rlb.domain.census import Census, GroupCensus, ModelCensus, TopConsumer, TopStream
+from rlb.monitor.report import age_s
 from rlb.monitor.state import GroupState, StreamState
 
 Item = TypeVar("Item", bound=tuple[Any, ...])
@@ -23,9 +24,12 @@ class CensusTaker:
         self._worst: list[tuple[int, str, str]] = []
         self._consumers: list[tuple[int, float, str, str]] = []
         self._sampled: dict[str, list[int]] = {}
+        self._oldest: dict[str, EntryId] = {}
+        """The oldest kept entry of each model."""
 
     def add(self, states: Iterable[StreamState], now_ms: int) -> None:
         """Count these streams; those whose last poll failed are left out."""
+        oldest = self._oldest
         for state in states:
             facts = state.facts
             if facts is None or state.error is not None:
@@ -34,22 +38,22 @@ class CensusTaker:
             if model is None:
                 model = self._census.models[state.model] = ModelCensus()
             model.streams += 1
-            model.length += facts.length
-            model.length_max = max(model.length_max, facts.length)
-            if facts.first_id is not None:
-                model.retention_age_s = _most(model.retention_age_s, max(0, now_ms - facts.first_id.ms) / 1000)
-            if state.bounds.max_length:
-                limit = model.retention_limit
-                model.retention_limit = (
-                    state.bounds.max_length if limit is None else min(limit, state.bounds.max_length)
-                )
+            length, first_id, limit = facts.length, facts.first_id, state.bounds.max_length
+            model.length += length
+            if length > model.length_max:
+                model.length_max = length
+            if first_id is not None and first_id < oldest.setdefault(state.model, first_id):
+                oldest[state.model] = first_id
+            if limit and (model.retention_limit is None or limit < model.retention_limit):
+                model.retention_limit = limit
             if state.bytes is not None:
                 self._sampled.setdefault(state.model, []).append(state.bytes)
             if (written := state.write_rate) is not None:
                 self._census.written_per_s = (self._census.written_per_s or 0.0) + written
             has_undelivered = False
             for group in state.groups:
-                has_undelivered = has_undelivered or group.lag.entries != 0
+                if group.lag.entries != 0:
+                    has_undelivered = True
                 self._add_group(state, group, now_ms)
             if has_undelivered and state.ttl_ms is not None:
                 left_ms = max(0, state.ttl_ms - (now_ms - state.at_ms))
@@ -68,8 +72,8 @@ class CensusTaker:
             counted.lag_max = max(counted.lag_max or 0, lag.entries)
             if lag.entries == 0:
                 counted.lag_age_s = _most(counted.lag_age_s, 0.0)
-            elif group.oldest_id is not None:
-                counted.lag_age_s = _most(counted.lag_age_s, max(0, now_ms - group.oldest_id.ms) / 1000)
+            elif (waited_s := age_s(group.oldest_id, now_ms)) is not None:
+                counted.lag_age_s = _most(counted.lag_age_s, waited_s)
             if self._top and lag.entries:
                 self._note_worst((lag.entries, state.key, group.name))
         if (read := group.read_rate) is not None:
@@ -80,9 +84,8 @@ class CensusTaker:
         pending = group.facts.pending
         counted.pending += pending
         if pending:
-            if group.oldest_pending_id is not None:
-                age_s = max(0, now_ms - group.oldest_pending_id.ms) / 1000
-                counted.pending_age_s = _most(counted.pending_age_s, age_s)
+            if (pending_s := age_s(group.oldest_pending_id, now_ms)) is not None:
+                counted.pending_age_s = _most(counted.pending_age_s, pending_s)
             if group.longest_idle_ms is not None:
                 counted.longest_idle_s = _most(counted.longest_idle_s, group.longest_idle_ms / 1000)
             counted.poison += group.poison

@@ -7,6 +7,7 @@ import contextlib
 import heapq
 import logging
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -133,7 +134,9 @@ class Monitor:
             except ApiError as error:
                 self._fail("unavailable", error.detail)
             except Exception as error:  # noqa: BLE001 - one odd stream must not end the watching of all others
-                _log.error("monitor.fault", extra={"fault": type(error).__name__})
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                where = f"{place.filename}:{place.lineno}"
+                _log.error("monitor.fault", extra={"fault": type(error).__name__, "place": where})
                 self._fail("internal", f"a fault: {type(error).__name__}")
             self._tell()
             with contextlib.suppress(TimeoutError):
@@ -147,7 +150,7 @@ class Monitor:
         self._hurried.set()
 
     def _fail(self, kind: str, reason: str) -> None:
-        if self.trouble is None:
+        if self.trouble in (None, NOT_POLLED):
             _log.warning("monitor.poll_failed", extra={"reason": reason})
         self.trouble = reason
         self._observer.poll_failed(kind, 1)
@@ -191,7 +194,7 @@ class Monitor:
         if done.errors:
             refused = ", ".join(f"{count} x {kind}" for kind, count in sorted(done.errors.items()))
             trouble = f"Redis refused some of what was asked: {refused}"
-        if trouble is not None and self.trouble is None:
+        if trouble is not None and self.trouble in (None, NOT_POLLED):
             _log.warning("monitor.incomplete", extra={"reason": trouble})
         self.trouble = trouble
 

@@ -55,9 +55,7 @@ class Particulars:
             state.bounds_at_ms = max(1, now_ms)
             if isinstance(reply, ReplyError | ConnectionLostError):
                 continue
-            length = int(reply[0]) if reply[0] is not None else default.max_length
-            retention_ms = int(reply[1]) if reply[1] is not None else default.retention_ms
-            own = StreamBounds(length, retention_ms)
+            own = StreamBounds(_number(reply[0], default.max_length), _number(reply[1], default.retention_ms))
             # One object for the many that have no bounds of their own.
             state.bounds = default if own == default else own
 
@@ -74,3 +72,8 @@ class Particulars:
                 state.bytes = reply
             elif isinstance(reply, ReplyError):
                 self._may_measure = False
+
+
+def _number(text: bytes | None, default: int | None) -> int | None:
+    """A bound as it stands in Redis, where anybody may have written it."""
+    return int(text) if text is not None and text.isdigit() else default

@@ -19,12 +19,16 @@ SEVERITY: dict[GroupStatus, int] = {
 """How bad a status is: the order in which streams are told."""
 
 
+LONGEST_AGE_MS = 10 * 365 * 86_400_000
+"""Ids that are further off than ten years are no times: whoever writes may choose them, as in 1-0, 2-0, 3-0."""
+
+
 def severity(state: StreamState, now_ms: int) -> tuple[int, int, int, int]:
     """How bad a stream is, by its worst group: its status, then the age of what waits, how much waits, its length."""
     worst = (0, 0, 0)
     for group in state.groups:
         oldest = group.oldest_id
-        age_ms = now_ms - oldest.ms if oldest is not None and group.lag.entries else 0
+        age_ms = round(1000 * (age_s(oldest, now_ms) or 0)) if group.lag.entries else 0
         worst = max(worst, (SEVERITY[group.status], age_ms, group.lag.entries or 0))
     return (*worst, state.facts.length if state.facts is not None else 0)
 
@@ -88,8 +92,10 @@ def _group_info(group: GroupState, now_ms: int) -> GroupInfo:
 
 
 def age_s(entry_id: EntryId | None, now_ms: int) -> float | None:
-    """The age of an entry in seconds, by its id; None without one."""
-    return max(0, now_ms - entry_id.ms) / 1000 if entry_id is not None else None
+    """The age of an entry in seconds, by its id; None without one, or if its id is no time."""
+    if entry_id is None or abs(now_ms - entry_id.ms) > LONGEST_AGE_MS:
+        return None
+    return max(0, now_ms - entry_id.ms) / 1000
 
 
 def _text(entry_id: EntryId | None) -> str | None:

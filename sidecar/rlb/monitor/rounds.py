@@ -160,10 +160,13 @@ class Rounds:
         interval_s = self.interval_s
         match outcome:
             case Gone():
+                if state.facts is not None and self._watchlist.holds(state):
+                    self._add(state.model, Counted(trimmed=state.facts.length))
                 self._watchlist.drop(state.key)
             case Failed():
                 state.error = outcome.kind
-                state.due_s = now_s + interval_s
+                # A tenth early, see below: refused at every poll, it is told of at every poll, not at every second one.
+                state.due_s = now_s + 0.9 * interval_s
                 if outcome.kind == "WRONGTYPE":
                     self._watchlist.drop(state.key)
             case Reading():
