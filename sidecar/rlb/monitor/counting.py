@@ -24,12 +24,9 @@ class CensusTaker:
         self._worst: list[tuple[int, str, str]] = []
         self._consumers: list[tuple[int, float, str, str]] = []
         self._sampled: dict[str, list[int]] = {}
-        self._oldest: dict[str, EntryId] = {}
-        """The oldest kept entry of each model."""
 
     def add(self, states: Iterable[StreamState], now_ms: int) -> None:
         """Count these streams; those whose last poll failed are left out."""
-        oldest = self._oldest
         for state in states:
             facts = state.facts
             if facts is None or state.error is not None:
@@ -38,12 +35,11 @@ class CensusTaker:
             if model is None:
                 model = self._census.models[state.model] = ModelCensus()
             model.streams += 1
-            length, first_id, limit = facts.length, facts.first_id, state.bounds.max_length
+            length, limit = facts.length, state.bounds.max_length
             model.length += length
-            if length > model.length_max:
-                model.length_max = length
-            if first_id is not None and first_id < oldest.setdefault(state.model, first_id):
-                oldest[state.model] = first_id
+            model.length_max = max(model.length_max, length)
+            if (kept_s := age_s(facts.first_id, now_ms)) is not None:
+                model.retention_age_s = _most(model.retention_age_s, kept_s)
             if limit and (model.retention_limit is None or limit < model.retention_limit):
                 model.retention_limit = limit
             if state.bytes is not None:
@@ -67,14 +63,17 @@ class CensusTaker:
         lag = group.lag
         counted.by_quality[lag.quality] = counted.by_quality.get(lag.quality, 0) + 1
         counted.by_status[group.status] = counted.by_status.get(group.status, 0) + 1
-        if lag.entries is not None:
+        if lag.entries == 0:  # as it is of most
+            if counted.lag is None:
+                counted.lag = counted.lag_max = 0
+            if counted.lag_age_s is None:
+                counted.lag_age_s = 0.0
+        elif lag.entries is not None:
             counted.lag = (counted.lag or 0) + lag.entries
             counted.lag_max = max(counted.lag_max or 0, lag.entries)
-            if lag.entries == 0:
-                counted.lag_age_s = _most(counted.lag_age_s, 0.0)
-            elif (waited_s := age_s(group.oldest_id, now_ms)) is not None:
+            if (waited_s := age_s(group.oldest_id, now_ms)) is not None:
                 counted.lag_age_s = _most(counted.lag_age_s, waited_s)
-            if self._top and lag.entries:
+            if self._top:
                 self._note_worst((lag.entries, state.key, group.name))
         if (read := group.read_rate) is not None:
             self._census.read_per_s = (self._census.read_per_s or 0.0) + read
@@ -82,8 +81,8 @@ class CensusTaker:
         if group.headroom.seconds is not None:
             counted.headroom_s = _least(counted.headroom_s, group.headroom.seconds)
         pending = group.facts.pending
-        counted.pending += pending
         if pending:
+            counted.pending += pending
             if (pending_s := age_s(group.oldest_pending_id, now_ms)) is not None:
                 counted.pending_age_s = _most(counted.pending_age_s, pending_s)
             if group.longest_idle_ms is not None:

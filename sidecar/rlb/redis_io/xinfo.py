@@ -125,7 +125,9 @@ def signature(stream: Flat, groups: list[Flat]) -> int:
     The entries at the end are left out: they change with the ids and counts before them.
     """
     told = stream[:-4] if stream[-4] == b"first-entry" else [each for each in stream if not isinstance(each, list)]
-    return hash((*told, *(value for group in groups for value in group)))
+    for group in groups:
+        told += group
+    return hash(tuple(told))
 
 
 def entries(reply: list[Flat] | None) -> list[Entry]:
