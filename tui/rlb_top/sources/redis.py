@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from rlb.domain.snapshot import Snapshot
@@ -48,14 +49,20 @@ class RedisSource:
     async def watch(self) -> AsyncGenerator[Snapshot, None]:
         await self.connect()
         monitor = await self._opened()
-        snapshot = await monitor.take(self._limit)
+        has_polled = False
         while True:
-            if snapshot.at is not None or snapshot.redis.reason is not None:
-                yield snapshot
-            await monitor.turn()
+            # Before the snapshot is taken, so that no poll is passed over while it is shown.
+            turned = asyncio.create_task(monitor.turn())
+            try:
+                snapshot = await monitor.take(self._limit)
+                if has_polled or snapshot.at is not None:
+                    yield snapshot
+                await turned
+            finally:
+                turned.cancel()
             if not monitor.is_up:
                 raise SourceLostError(f"Redis is not connected: {monitor.reason}")
-            snapshot = await monitor.take(self._limit)
+            has_polled = True
 
     async def set_interval(self, seconds: float) -> None:
         self.interval_s = checked_interval(seconds)
