@@ -177,6 +177,7 @@ class ScriptedSource:
         self.components = components
         self.closed = False
         self.watched = 0
+        self._is_waiting = False
         self._queue: asyncio.Queue[Snapshot | SourceLostError] = asyncio.Queue()
         for picture in pictures:
             self.push(picture)
@@ -189,10 +190,17 @@ class ScriptedSource:
         """Have the source go away."""
         self._queue.put_nowait(SourceLostError(reason))
 
+    @property
+    def is_drained(self) -> bool:
+        """Whether everything has been asked for, and the next thing is waited for."""
+        return self._is_waiting and self._queue.empty()
+
     async def watch(self) -> AsyncIterator[Snapshot]:
         self.watched += 1
         while True:
+            self._is_waiting = True
             found = await self._queue.get()
+            self._is_waiting = False
             if isinstance(found, SourceLostError):
                 raise found
             yield found

@@ -12,9 +12,11 @@ def losing(second: int) -> Snapshot:
     """A group whose consumer has died: its lag grows, and in the end entries are removed unread."""
     behind_s = 4.0 * second
     lost = max(0, (second - 40) * 31)
+    lag = 300 + 42 * second
+    stopped = f"{lag} entries undelivered and nothing read for {behind_s:.0f} s, none of 2 consumers has called"
     billing = group(
         "billing",
-        lag=300 + 42 * second,
+        lag=lag,
         lag_seconds=behind_s,
         pending=17,
         oldest_pending_seconds=behind_s + 2,
@@ -23,9 +25,7 @@ def losing(second: int) -> Snapshot:
         lost_unread=lost,
         headroom_seconds=None if lost else max(0.0, 160.0 - behind_s),
         status="losing" if lost else "stopped",
-        reason=f"{lost} entries were removed unread in the last 60 s"
-        if lost
-        else f"{300 + 42 * second} entries undelivered and nothing read for {behind_s:.0f} s, none of 2 consumers has called",
+        reason=f"{lost} entries were removed unread in the last 60 s" if lost else stopped,
         consumers=(
             consumer("billing-1", state="dead", pending=17, idle_seconds=behind_s + 2, inactive_seconds=behind_s + 2),
             consumer("billing-2", state="dead", idle_seconds=behind_s + 9, inactive_seconds=behind_s + 9),

@@ -16,6 +16,7 @@ from rlb_top.screens.help import is_told, key_name
 from rlb_top.screens.overview import OverviewScreen
 from rlb_top.screens.stream import StreamScreen
 from rlb_top.view import Sort
+from rlb_top.widgets.row_table import MOVE
 
 MAX_STREAMS = 20
 """Streams that are offered at once."""
@@ -36,11 +37,12 @@ class KeyCommands(Provider):
         screen = self.screen
         seen: set[str] = set()
         for node, binding, is_enabled, tooltip in screen.active_bindings.values():
-            if is_enabled and is_told(binding) and binding.action not in seen:
-                seen.add(binding.action)
-                more = tooltip or binding.tooltip
-                text = f"key {key_name(binding.key)}{f': {more}' if more else ''}"
-                yield Command(binding.description, text, partial(self.app.run_action, binding.action, node))
+            if not is_enabled or not is_told(binding) or binding.group is MOVE or binding.action in seen:
+                continue
+            seen.add(binding.action)
+            more = tooltip or binding.tooltip
+            text = f"key {key_name(binding.key)}{f': {more}' if more else ''}"
+            yield Command(binding.description, text, partial(self.app.run_action, binding.action, node))
         if isinstance(screen, OverviewScreen):
             for column in screen.table.columns:
                 run = partial(screen.table.set_sort, Sort(column.id))

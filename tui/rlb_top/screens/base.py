@@ -65,7 +65,8 @@ class MonitorScreen(Screen[None]):
         """Show the picture, dimmed if the source is away."""
         if not self.is_mounted:
             return
-        self.set_class(picture.lost is not None, "-stale")
+        snapshot = picture.snapshot
+        self.set_class(picture.lost is not None or (snapshot is not None and not snapshot.redis.up), "-stale")
         self.top_line.show(picture)
         self.show(picture)
         self.status_line.show(self.said())

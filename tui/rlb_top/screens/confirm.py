@@ -63,6 +63,7 @@ class ConfirmScreen(ModalScreen[str | None]):
             _ = self.dismiss(text)
         else:
             self.wrong.update(Content(wrong))
+            self.input.focus()
 
     @on(Input.Submitted)
     def _typed(self) -> None:

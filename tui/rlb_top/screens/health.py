@@ -49,6 +49,7 @@ class HealthScreen(MonitorScreen):
             COLUMNS,
             key=lambda row: row.name,
             tone=lambda row, column: _TONES[row.state] if column == "state" else None,
+            opens=False,
             id="components",
         )
         self._asked_s: float | None = None

@@ -15,7 +15,7 @@ from textual.widgets import Footer, Static
 from rlb_top.severity import SEVERITIES
 from rlb_top.widgets.cells import cell
 
-KEYS_WIDE = 18
+KEYS_WIDE = 15
 
 _NAMES = {
     "enter": "⏎",
@@ -54,7 +54,7 @@ class HelpScreen(ModalScreen[None]):
     def __init__(self, bindings: Mapping[str, ActiveBinding]) -> None:
         super().__init__()
         self._lines = key_lines(bindings.values())
-        self.scroll = VerticalScroll(Static(self._content()), classes="dialog")
+        self.scroll = VerticalScroll(Static(self._content(), classes="lines"), classes="dialog")
 
     def compose(self) -> ComposeResult:
         self.scroll.border_title = "Keys here"

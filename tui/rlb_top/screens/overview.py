@@ -26,8 +26,8 @@ class OverviewScreen(MonitorScreen):
     """Gauges of the whole, a table of what is worst, and a verdict on the row under the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", tooltip="by words in the name, the model or the status", id="filter"),
-        Binding("space", "pause", "Pause", tooltip="hold the table still; the numbers above go on", id="pause"),
+        Binding("slash", "filter", "Filter", tooltip="by name, model or status", id="filter"),
+        Binding("space", "pause", "Pause", tooltip="hold the table still", id="pause"),
         Binding("c", "columns", "Columns", tooltip="which are shown", id="columns"),
         Binding("escape,backspace", "clear", "Clear the filter", show=False),
     ]

@@ -42,11 +42,11 @@ class StreamScreen(MonitorScreen):
     """In a short terminal one pane is seen at a time; in a tall one all are, and `tab` goes from one to the next."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "next_pane(1)", "Next pane", priority=True),
+        Binding("tab", "next_pane(1)", "Pane", tooltip="the next one", priority=True),
         Binding("shift+tab", "next_pane(-1)", "Previous pane", show=False, priority=True),
-        Binding("w", "watch", "Watch the text", tooltip="of its latest generation, as it grows"),
+        Binding("w", "watch", "Watch", tooltip="the text of its latest generation"),
         Binding("t", "trim", "Trim", tooltip="remove the oldest entries"),
-        Binding("D", "replay", "Replay dead letters", tooltip="of the group under the cursor"),
+        Binding("D", "replay", "Replay", tooltip="dead letters of the group"),
     ]
     VIEW = "streams"
 
@@ -122,6 +122,7 @@ class StreamScreen(MonitorScreen):
             self.charts.show(row.key, f"$severity-{row.status}")
             info = row.infos[0] if row.infos else None
             self.consumers.take(row.group, info.consumers if info is not None else ())
+            self.pending.heir = next((each.consumer for each in self.consumers.rows if each.state == "active"), "")
             self.pending.take(row.group)
             self._name_panes()
         elif event.table is self.pending:

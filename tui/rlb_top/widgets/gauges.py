@@ -87,7 +87,7 @@ class Gauges(Widget):
                 fmt.count(totals.streams),
                 "bold",
                 note=f"GROUPS {fmt.count(totals.groups)}"
-                + (f" ({totals.unknown_lag:,} ?)" if totals.unknown_lag else ""),
+                + (f" ?{totals.unknown_lag:,}" if totals.unknown_lag else ""),
             ),
         ]
 

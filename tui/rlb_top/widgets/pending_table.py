@@ -47,8 +47,10 @@ class PendingTable(RowTable[PendingEntry]):
     ]
 
     def __init__(self, state: State, stream: StreamName, consumer: str | None = None) -> None:
-        super().__init__(COLUMNS, key=lambda row: row.entry_id, tone=_tone, id="pending")
+        super().__init__(COLUMNS, key=lambda row: row.entry_id, tone=_tone, opens=False, id="pending")
         self._state, self._stream, self._consumer = state, stream, consumer
+        self.heir = ""
+        """The consumer that is suggested for a claim."""
         self._group: str | None = None
         self._looked_s: float | None = None
 
@@ -102,7 +104,7 @@ class PendingTable(RowTable[PendingEntry]):
 
     def action_claim(self, which: str = "one") -> None:
         if (actions := self._state.actions) is not None and self._group is not None:
-            self.post_message(Wanted(deeds.claim(actions, self._stream, self._group, self._chosen(which))))
+            self.post_message(Wanted(deeds.claim(actions, self._stream, self._group, self._chosen(which), self.heir)))
 
     def action_bury(self, which: str = "one") -> None:
         if (actions := self._state.actions) is not None and self._group is not None:

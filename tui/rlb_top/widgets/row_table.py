@@ -16,6 +16,9 @@ from rlb_top.widgets.cursor import Cursor
 from rlb_top.widgets.table_layout import Placed, RowT, TableColumn, fitted
 from rlb_top.widgets.table_lines import COMPONENTS, Tone, blank_line, header_line, row_line
 
+MOVE = Binding.Group("Move")
+"""Keys that move: the palette does not offer them."""
+
 
 class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
     """Rows with a header that stays, and a cursor that stays on its row wherever that is sorted to.
@@ -24,12 +27,12 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("pagedown,ctrl+d,ctrl+f", "page(1)", "Page down", show=False),
-        Binding("pageup,ctrl+u,ctrl+b", "page(-1)", "Page up", show=False),
-        Binding("home,g", "first", "To the top, and stay there", show=False),
-        Binding("end,G", "last", "To the bottom", show=False),
+        Binding("down,j", "move(1)", "Down", show=False, group=MOVE),
+        Binding("up,k", "move(-1)", "Up", show=False, group=MOVE),
+        Binding("pagedown,ctrl+d,ctrl+f", "page(1)", "Page down", show=False, group=MOVE),
+        Binding("pageup,ctrl+u,ctrl+b", "page(-1)", "Page up", show=False, group=MOVE),
+        Binding("home,g", "first", "To the top, and stay there", show=False, group=MOVE),
+        Binding("end,G", "last", "To the bottom", show=False, group=MOVE),
         Binding("enter,l,right", "open", "Open", key_display="⏎", tooltip="what the row is about"),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
@@ -65,6 +68,7 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         key: Callable[[RowT], str],
         tone: Tone[RowT] = lambda _row, _column: None,
         empty: str = "",
+        opens: bool = True,
         id: str | None = None,  # noqa: A002 - as every widget
         classes: str | None = None,
     ) -> None:
@@ -75,6 +79,8 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         """What is said where there are no rows."""
         self.sorted_by: tuple[str, bool] | None = None
         """The column that the rows are sorted by, and whether the greatest comes first."""
+        self.opens = opens
+        """Whether there is more to see of a row."""
         self._cursor = Cursor(key)
         self._tone = tone
         self._placed: list[Placed[RowT]] = []
@@ -140,6 +146,9 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
             if event.chain == 2:
                 self.action_open()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.opens if action == "open" else super().check_action(action, parameters)
+
     def action_move(self, lines: int) -> None:
         self.select(self._cursor.index + lines)
 
@@ -153,7 +162,7 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         self.select(len(self.rows) - 1)
 
     def action_open(self) -> None:
-        if self.row is not None:
+        if self.row is not None and self.opens:
             self.post_message(self.Opened(self))
 
     def _place(self) -> None:

@@ -30,10 +30,11 @@ class TopLine(Widget):
         right = self._right(picture)
         room = self.size.width - len(right) - 3
         name = fmt.line(state.source.name)
-        parts = [(trouble, "bold")] if (trouble := self._trouble(picture)) else self._calm(picture)
+        trouble = self._trouble(picture)
+        parts = [(trouble, "bold")] if trouble is not None else self._calm(picture)
         told = sum(len(text) for text, _ in parts) + 2
         name = fmt.shortened(name, max(12, room - told))
-        left = Content.assemble((f" {name}", "$accent bold"), "  ", *parts).truncate(room, ellipsis=True)
+        left = Content.assemble((f" {name}", "bold" if trouble is not None else "$accent bold"), "  ", *parts).truncate(room, ellipsis=True)
         return Content.assemble(left.pad_right(max(0, room - left.cell_length)), "  ", right)
 
     def _trouble(self, picture: Picture) -> str | None:
