@@ -147,10 +147,11 @@ async def played(parts: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
 
 
 async def recorded(bridge: Bridge) -> list[Snapshot]:
-    """One snapshot a poll."""
+    """One snapshot a poll, from when all is under way."""
     found: list[Snapshot] = []
     async for snapshot in bridge.watch():
-        if snapshot.at is not None and (not found or snapshot.at != found[-1].at):
+        is_under_way = all(each.write_rate for each in snapshot.streams) and len(snapshot.streams) == len(STREAMS)
+        if is_under_way and (not found or snapshot.at != found[-1].at):
             found.append(snapshot)
         if len(found) == FRAMES:
             break
