@@ -196,3 +196,11 @@ def from_problem(problem: dict[str, Any]) -> ApiError:
     kind = BY_CODE.get(str(problem.get("code")), ApiError)
     error = kind(str(problem.get("detail") or problem.get("title") or kind.title))
     return error
+
+
+def place_of(error: BaseException) -> str:
+    """File and line where an exception was raised: what a log may tell of it, as its text may hold payload."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"

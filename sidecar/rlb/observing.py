@@ -76,6 +76,7 @@ class Observer:
             )
         )
         self.health.watch("redis", lambda: redis_condition(topology))
+        await parts.enter_async_context(self.health.looking())
         self.health.watch("monitor", lambda: duty_condition(duty))
         topology.start()
         duty.start()

@@ -109,6 +109,7 @@ class Service:
         )
         core = build_core(settings, topology, monitor, instruments, tracing)
         self.health.watch("redis", lambda: redis_condition(topology))
+        await parts.enter_async_context(self.health.looking())
         topology.start()
         core.appender.start()
         instruments.start()

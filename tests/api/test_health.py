@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.conftest import OwnServer
 from tests.support.http import problem, session, token
 from tests.support.sidecar import RunningSidecar, StartSidecar
 
@@ -149,3 +150,26 @@ async def test_only_redis_1_asks_for_redis(start_sidecar: StartSidecar, value: s
     sidecar = start_sidecar(url=NOWHERE, is_redis_up=False)
     async with session(sidecar.path) as http:
         assert (await ask(http, f"/readyz?redis={value}"))[0] == 200
+
+
+def test_a_loop_that_does_not_turn_is_not_alive(sidecar: RunningSidecar) -> None:
+    """No answer comes until it turns again: the probe's timeout is what tells."""
+    with sidecar.held(), sidecar.connect() as client:
+        client.get("/livez")
+        client.socket.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            client.receive()
+
+
+async def test_the_time_since_when_is_that_of_the_change(own_server: OwnServer, start_sidecar: StartSidecar) -> None:
+    """Also where nobody has asked in between."""
+    server = own_server()
+    sidecar = start_sidecar(url=server.url)
+    await asyncio.sleep(2.5)
+    server.kill()
+    killed_s = time.time()
+    await asyncio.sleep(1.5)
+    async with session(sidecar.path) as http, http.get("/healthz") as response:
+        components = {each["name"]: each for each in (await response.json())["components"]}
+    assert components["redis"]["state"] == "down"
+    assert killed_s - 0.1 <= components["redis"]["since"] <= killed_s + 1.6

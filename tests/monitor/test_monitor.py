@@ -14,6 +14,8 @@ from rlb.monitor.build import build_monitor
 from rlb.monitor.monitor import Monitor
 from rlb.monitor.state import StreamState
 from rlb.redis_io.topology import Standalone
+from tests.conftest import OwnServer
+from tests.servers.kinds import VALKEY_9
 from tests.servers.process import RedisServer
 from tests.support.cores import RunningCore, StartCore, eventually, settings_of
 
@@ -108,6 +110,52 @@ async def test_own_streams_are_those_in_use(valkey: RedisServer, redis: Redis) -
         assert set(await watching.poll()) == {KEY}
         await asyncio.sleep(1.1)
         assert set(await watching.poll()) == set()
+
+
+async def test_an_own_stream_with_a_backlog_is_not_forgotten(valkey: RedisServer, redis: Redis) -> None:
+    """A group that has stopped is watched for as long as there is something for it to read or to acknowledge."""
+    await add(redis, KEY, 2)
+    await redis.xgroup_create(KEY, "g", "0")
+    async with Watching(valkey.url, {KEY}, scope="own", forget_seconds=1.0) as watching:
+        await watching.poll()
+        watching.own.clear()
+        await asyncio.sleep(1.1)
+        assert set(await watching.poll()) == {KEY}
+        await redis.xreadgroup("g", "c", {KEY: ">"})
+        assert set(await watching.poll()) == {KEY}
+        await redis.xack(KEY, "g", *[entry for entry, _ in await redis.xrange(KEY)])
+        await watching.poll()
+        assert set(await watching.poll()) == set()
+
+
+async def test_what_went_with_its_stream_is_counted(server: RedisServer, redis: Redis) -> None:
+    await add(redis, KEY, 5)
+    await redis.xgroup_create(KEY, "g", "0")
+    await redis.xreadgroup("g", "c", {KEY: ">"}, count=2)
+    async with Watching(server.url) as watching:
+        await watching.poll()
+        await redis.pexpire(KEY, 1)
+        await asyncio.sleep(0.05)
+        assert await watching.poll() == {}
+        assert watching.monitor.totals.groups["m-1", "g"].gone == 3
+
+
+async def test_a_poll_that_is_refused_throughout_is_no_success(own_server: OwnServer) -> None:
+    """The time of the last success stays, so that nobody takes what is known for the present."""
+    server = own_server(VALKEY_9, config=("user watcher on >pw ~* &* +@all",))
+    async with server.client() as redis:
+        await add(redis, KEY)
+        url = server.url.replace("unix://", "unix://watcher:pw@")
+        async with Watching(url) as watching:
+            await watching.poll()
+            before_s = watching.monitor.last_success_s
+            await redis.execute_command("ACL", "SETUSER", "watcher", "-xinfo")
+            await watching.poll()
+            assert watching.monitor.last_success_s == before_s
+            assert watching.counts.failures == {"NOPERM": 1}
+            await redis.execute_command("ACL", "SETUSER", "watcher", "+xinfo")
+            await watching.poll()
+            assert watching.monitor.last_success_s != before_s
 
 
 async def test_a_core_uses_what_its_apps_write_and_read(valkey: RedisServer, start_core: StartCore) -> None:

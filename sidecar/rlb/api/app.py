@@ -30,7 +30,7 @@ from rlb.api.table import (
 )
 from rlb.bridge.core import Core
 from rlb.domain.trace_context import current_trace
-from rlb.errors import ApiError, InternalError
+from rlb.errors import ApiError, InternalError, place_of
 
 _log = logging.getLogger("rlb.api")
 
@@ -53,7 +53,8 @@ class Application:
             await self._fail(request, send, error)
         except Exception as error:  # noqa: BLE001 - the last line of defence: the peer gets an answer, the log the fault
             # The exception's text may hold what the app sent, so the log gets its type and place only.
-            _log.error("api.fault", extra=_place_of(error) | {"request_id": request.request_id})
+            fault = {"fault": type(error).__name__, "place": place_of(error), "request_id": request.request_id}
+            _log.error("api.fault", extra=fault)
             await self._fail(request, send, InternalError("a fault of the sidecar; its log has the request id"))
 
     async def _fail(self, request: Request, send: Send, error: ApiError) -> None:
@@ -61,14 +62,6 @@ class Application:
             # The response cannot be taken back; breaking it off is how HTTP/1.1 says that it is not whole.
             raise error
         await send_problem(send, error, request.request_id)
-
-
-def _place_of(error: Exception) -> dict[str, str]:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
-    return {"fault": type(error).__name__, "place": place}
 
 
 def socket_app(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from rlb.api.models import ComponentHealth, HealthReport, Live
 from rlb.api.request import Request
 from rlb.api.routes import as_json
+
+LOOK_S = 1.0
+"""How often the components are looked at without being asked for."""
 
 State = Literal["up", "down", "starting", "stopping"]
 
@@ -39,6 +44,21 @@ class Health:
     def watch(self, name: str, look: Callable[[], Condition]) -> None:
         """Report a component by looking at it when asked."""
         self._watched[name] = _Watched(look, look().state, time.time())
+
+    @contextlib.asynccontextmanager
+    async def looking(self) -> AsyncIterator[None]:
+        """For the length of the block, look once a second, so that it is known since when a component is as it is."""
+        task = asyncio.create_task(self._keep_looking(), name="health")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _keep_looking(self) -> None:
+        while True:
+            self.report()
+            await asyncio.sleep(LOOK_S)
 
     def report(self) -> HealthReport:
         """Every component with its state."""

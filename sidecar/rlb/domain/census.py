@@ -62,6 +62,8 @@ class GroupTotals:
 
     entries_read: int = 0
     lost: int = 0
+    gone: int = 0
+    """Undelivered at the last poll of a stream that has expired or was deleted since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,11 +222,16 @@ class StatusTracker:
                 return "rewound", f"the group went back {at_s - self._rewound_s:.0f} s ago, {_entries(lag)} undelivered"
             self._rewound_s = None
         if self._is_lagging(lag, sample):
-            return "lagging", f"{_entries(lag)} undelivered, and not falling{_oldest(sample.lag_s)}"
+            return "lagging", f"{_entries(lag)} undelivered, and {self._trend()}{_oldest(sample.lag_s)}"
         if self._waiting_s == self._since_s and (sample.lag_s or 0.0) >= rules.stalled_s:
             # It has long waited, and the group was not seen to read: not enough for a verdict either way.
             return "unknown", NOT_LONG_ENOUGH
         return "ok", None
+
+    def _trend(self) -> str:
+        """How the lag goes, by the least of the present half of the window and of the half before."""
+        low, before = self._low, self._low_before
+        return "falling slowly" if low is not None and before is not None and low < before else "not falling"
 
     def _is_lagging(self, lag: int, sample: GroupSample) -> bool:
         floor, low, before = self._rules.lag_floor, self._low, self._low_before

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from rlb.domain.lag import LagQuality
+from rlb.domain.retention import HeadroomState
 
 GroupStatus = Literal["ok", "lagging", "stalled", "stopped", "rewound", "losing", "unknown"]
 ConsumerState = Literal["active", "idle", "dead"]
@@ -49,6 +50,8 @@ class GroupInfo(_Info):
     read_rate: float | None
     lost_unread: int | None
     headroom_seconds: float | None
+    headroom_state: HeadroomState = "unknown"
+    """`safe`: nothing will be removed unread at the present rates, so `headroom_seconds` is null."""
     status: GroupStatus
     reason: str | None
     last_delivered_id: str

@@ -27,6 +27,8 @@ class Counted:
     trimmed: int = 0
     groups: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Entries read and lost, by group."""
+    gone: dict[str, int] = field(default_factory=dict)
+    """Entries that were undelivered when the stream was last seen, by group; set when it has gone."""
     is_changed: bool = False
     """Whether anything moved since the last poll: then the stream is worth polling soon again."""
 

@@ -13,7 +13,7 @@ from rlb.domain.census import Census, Totals
 from rlb.domain.keys import Keys
 from rlb.monitor.cleanup import Cleanup
 from rlb.monitor.lease import NOT_ASKED, Lease
-from rlb.monitor.monitor import Monitor
+from rlb.monitor.monitor import NOT_POLLED, Monitor
 from rlb.monitor.probe import Probe
 from rlb.redis_io.topology import Topology
 from rlb.settings import MonitorSettings
@@ -103,8 +103,8 @@ class Duty:
             if lease.reason is not None:
                 return DutyState("starting" if lease.reason == NOT_ASKED else "down", lease.reason)
             return DutyState("up", "stands by: another observer polls")
-        if monitor.last_success_s is None:
-            return DutyState("starting", monitor.trouble)
+        if monitor.trouble == NOT_POLLED:
+            return DutyState("starting", NOT_POLLED)
         if monitor.trouble is not None:
             return DutyState("down", monitor.trouble)
         return DutyState("up", f"{monitor.waiting} streams wait for the next poll" if monitor.waiting else None)

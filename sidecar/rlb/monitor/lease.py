@@ -111,6 +111,8 @@ class Lease:
                     )
             except (ApiError, ReplyError, TimeoutError) as error:
                 # Not answered: the lease we may have goes on until its time is up.
+                if self.reason in (None, NOT_ASKED):
+                    _log.warning("lease.not_asked", extra={"reason": _reason(error)})
                 self.reason = _reason(error)
                 self._on_unanswered(self.reason)
             else:

@@ -7,7 +7,6 @@ import contextlib
 import heapq
 import logging
 import time
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -15,9 +14,9 @@ from rlb.bridge.claim import Limits
 from rlb.domain.census import Census, Totals
 from rlb.domain.keys import Keys
 from rlb.domain.stream_info import StreamInfo
-from rlb.errors import ApiError
+from rlb.errors import ApiError, place_of
 from rlb.monitor.counting import CensusTaker
-from rlb.monitor.poller import Failed
+from rlb.monitor.poller import DETAILS_EVERY, Failed
 from rlb.monitor.reading import Reading
 from rlb.monitor.report import severity, stream_info
 from rlb.monitor.rounds import Round, Rounds
@@ -91,6 +90,10 @@ class Monitor:
         self._census = Census()
         self._task: asyncio.Task[None] | None = None
         self._turned = asyncio.Event()
+        self._refused_until_s = 0.0
+        self._longest_details_s = DETAILS_EVERY * max(
+            self._settings.interval_seconds, self._settings.idle_interval_seconds
+        )
         self._hurried = asyncio.Event()
 
     # Life
@@ -134,9 +137,7 @@ class Monitor:
             except ApiError as error:
                 self._fail("unavailable", error.detail)
             except Exception as error:  # noqa: BLE001 - one odd stream must not end the watching of all others
-                place = traceback.extract_tb(error.__traceback__)[-1]
-                where = f"{place.filename}:{place.lineno}"
-                _log.error("monitor.fault", extra={"fault": type(error).__name__, "place": where})
+                _log.error("monitor.fault", extra={"fault": type(error).__name__, "place": place_of(error)})
                 self._fail("internal", f"a fault: {type(error).__name__}")
             self._tell()
             with contextlib.suppress(TimeoutError):
@@ -180,7 +181,9 @@ class Monitor:
     async def _poll(self, *, everything: bool) -> None:
         done = await self._rounds.go(everything=everything)
         self._census = await self._count(done.now_ms)
-        self.last_success_s, self.poll_s = time.time(), done.seconds
+        self.poll_s = done.seconds
+        if not done.is_in_vain:
+            self.last_success_s = time.time()
         self._report(done)
 
     def _report(self, done: Round) -> None:
@@ -196,6 +199,11 @@ class Monitor:
             trouble = f"Redis refused some of what was asked: {refused}"
         if trouble is not None and self.trouble in (None, NOT_POLLED):
             _log.warning("monitor.incomplete", extra={"reason": trouble})
+        if trouble is None and self._refused_until_s > time.monotonic():
+            # What was refused in part is not asked at every poll: it is no better yet.
+            return
+        if done.is_partly_refused:
+            self._refused_until_s = time.monotonic() + self._longest_details_s
         self.trouble = trouble
 
     async def _count(self, now_ms: int) -> Census:

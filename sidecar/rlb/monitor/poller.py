@@ -87,6 +87,9 @@ class Budget:
     counted: int = COUNTED_A_POLL
     guess_bytes: int = FIRST_GUESS_BYTES
     commands: int = 0
+    failed: int = 0
+    """Streams of which Redis refused to tell."""
+    is_partly_refused: bool = False
     errors: dict[str, int] = field(default_factory=dict)
 
     def note_error(self, kind: str) -> None:
@@ -184,6 +187,7 @@ class Poller:
         if error.prefix == "NOGROUP" or is_no_key(error):
             return
         budget.note_error(error.prefix)
+        budget.is_partly_refused = True
         if error.prefix == "NOPERM" and "eval" in str(error).lower():
             # Counted by XRANGE then, which costs the payload.
             self._may_run_scripts = False
@@ -237,6 +241,7 @@ class Poller:
                 if is_no_key(reply):
                     return Gone()
                 budget.note_error(reply.prefix)
+                budget.failed += 1
                 return Failed(reply.prefix)
         groups, stream, ttl_ms = replies
         expires_ms = ttl_ms if ttl_ms >= 0 else None

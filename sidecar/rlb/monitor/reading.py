@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,9 @@ from rlb.domain.entry_id import EntryId
 from rlb.domain.lag import Lag, ToCount
 from rlb.domain.stream_facts import NOTHING_PENDING, ConsumerFacts, GroupFacts, PendingLook, StreamFacts
 from rlb.redis_io import xinfo
+
+MAX_CONSUMERS = 200
+"""Consumers of a group on a stream that are kept: those with the most pending, then those that called last."""
 
 
 @dataclass(slots=True)
@@ -27,7 +31,10 @@ class GroupReading:
 
     def take_consumers(self, reply: Any) -> None:
         """Take an XINFO CONSUMERS reply."""
-        self.consumers = tuple(xinfo.consumer_facts(reply))
+        found = xinfo.consumer_facts(reply)
+        if len(found) > MAX_CONSUMERS:
+            found = heapq.nlargest(MAX_CONSUMERS, found, key=lambda consumer: (consumer.pending, -consumer.idle_ms))
+        self.consumers = tuple(found)
 
     def take_pending(self, reply: Any) -> None:
         """Take an XPENDING reply in its extended form."""

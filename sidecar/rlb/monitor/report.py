@@ -75,6 +75,7 @@ def _group_info(group: GroupState, now_ms: int) -> GroupInfo:
         read_rate=group.read_rate,
         lost_unread=group.lost,
         headroom_seconds=group.headroom.seconds,
+        headroom_state=group.headroom.state,
         status=group.status,
         reason=group.reason,
         last_delivered_id=str(group.facts.last_delivered_id),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from rlb.bridge.claim import Limits
 from rlb.domain.census import OTHER, GroupTotals, ModelTotals, Totals
 from rlb.domain.keys import Keys
+from rlb.errors import place_of
 from rlb.monitor.assess import Counted, assess
 from rlb.monitor.particulars import Particulars
 from rlb.monitor.poller import Budget, Failed, Gone, Outcome, Poller, slices
@@ -19,6 +21,8 @@ from rlb.monitor.state import StreamState
 from rlb.monitor.watchlist import Watchlist
 from rlb.redis_io.link import Link
 from rlb.settings import MonitorSettings
+
+_log = logging.getLogger("rlb.monitor")
 
 MAX_PAIRS = 10_000
 """Pairs of model and group with totals of their own; what is read and lost beyond is counted as `other`."""
@@ -38,6 +42,10 @@ class Round:
     seconds: float
     skipped: int
     errors: dict[str, int]
+    is_in_vain: bool
+    """Whether streams were polled and Redis refused to tell of every one of them."""
+    is_partly_refused: bool
+    """Whether Redis told of a stream, but not all that was asked."""
 
 
 class Rounds:
@@ -92,7 +100,9 @@ class Rounds:
                 polled = await self._poll_in_turn(pieces, budget)
             await self._particulars.measure(list(states.values()))
             skipped = len(due) - polled + self._watchlist.overflow
-            return Round(now_ms, time.monotonic() - started_s, skipped, budget.errors)
+            is_in_vain = polled > 0 and budget.failed == polled
+            seconds = time.monotonic() - started_s
+            return Round(now_ms, seconds, skipped, budget.errors, is_in_vain, budget.is_partly_refused)
 
     async def _poll_in_turn(self, pieces: Iterator[list[StreamState]], budget: Budget) -> int:
         """Poll slice after slice, with pauses for others, until the budget is spent; gives how many were polled."""
@@ -152,8 +162,14 @@ class Rounds:
         await self._particulars.look_up_bounds(states, budget)
         outcomes = await self.poller.read(states, budget)
         now_s, dues = asyncio.get_running_loop().time(), dict[int, float]()
-        for state, outcome in zip(states, outcomes, strict=True):
-            self._take(state, outcome, now_s, dues)
+        for number, (state, outcome) in enumerate(zip(states, outcomes, strict=True)):
+            try:
+                self._take(state, outcome, now_s, dues)
+            except Exception as error:  # noqa: BLE001 - one odd stream must not end the watching of all others
+                _log.error("monitor.fault", extra={"fault": type(error).__name__, "place": place_of(error)})
+                budget.note_error("internal")
+                outcomes[number] = Failed("internal")
+                self._take(state, outcomes[number], now_s, dues)
         return outcomes
 
     def _take(self, state: StreamState, outcome: Outcome, now_s: float, dues: dict[int, float]) -> None:
@@ -161,7 +177,8 @@ class Rounds:
         match outcome:
             case Gone():
                 if state.facts is not None and self._watchlist.holds(state):
-                    self._add(state.model, Counted(trimmed=state.facts.length))
+                    gone = {group.name: group.lag.entries for group in state.groups if group.lag.entries}
+                    self._add(state.model, Counted(trimmed=state.facts.length, gone=gone))
                 self._watchlist.drop(state.key)
             case Failed():
                 state.error = outcome.kind
@@ -193,9 +210,14 @@ class Rounds:
             total.entries_added += counted.entries_added
             total.trimmed += counted.trimmed
         for group, (read, lost) in counted.groups.items():
-            pair = (model, group)
-            if pair not in self.totals.groups and len(self.totals.groups) >= MAX_PAIRS:
-                pair = (OTHER, OTHER)
-            group_total = self.totals.groups.setdefault(pair, GroupTotals())
+            group_total = self._total_of(model, group)
             group_total.entries_read += read
             group_total.lost += lost
+        for group, entries in counted.gone.items():
+            self._total_of(model, group).gone += entries
+
+    def _total_of(self, model: str, group: str) -> GroupTotals:
+        pair = (model, group)
+        if pair not in self.totals.groups and len(self.totals.groups) >= MAX_PAIRS:
+            pair = (OTHER, OTHER)
+        return self.totals.groups.setdefault(pair, GroupTotals())

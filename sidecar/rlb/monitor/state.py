@@ -197,6 +197,11 @@ class StreamState:
         has_counter = self.facts is not None and self.facts.entries_added is not None and not self.is_set_by_hand
         return 0.0 if self.is_seen_twice and has_counter else None
 
+    @property
+    def has_backlog(self) -> bool:
+        """Whether some group has entries to read or to acknowledge."""
+        return any(group.lag.entries != 0 or group.facts.pending for group in self.groups)
+
     def by_name(self) -> dict[str, GroupState]:
         """The groups by their names."""
         return {group.name: group for group in self.groups}

@@ -111,7 +111,10 @@ class Watchlist:
             _log.warning("monitor.too_many_streams", extra={"watched": len(self.states), "not": self.overflow})
 
     def _look_at_own(self, now_s: float) -> None:
-        """What the sidecar uses now, and what it used a while ago, as long as it exists."""
+        """What the sidecar uses now, and what it used a while ago, as long as it exists.
+
+        A stream on which some group still has to read or acknowledge is not forgotten: that is when it matters.
+        """
         used = self._used_s
         own = tuple(self._own())
         used.update(dict.fromkeys(own, now_s))
@@ -119,8 +122,9 @@ class Watchlist:
         self.watch(own, is_asked_for=True, is_active=True)
         before_s = now_s - self._settings.forget_seconds
         for key in [key for key, at_s in used.items() if at_s < before_s]:
-            del used[key]
-            self.drop(key)
+            if (state := self.states.get(key)) is None or not state.has_backlog:
+                del used[key]
+                self.drop(key)
 
     async def _sweep(self, pattern: KeyPattern) -> None:
         """Look through the key space for streams that others write."""

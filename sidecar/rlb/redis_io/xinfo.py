@@ -18,7 +18,8 @@ def fields_of(flat: Flat) -> dict[bytes, Any]:
 
 
 def _name(raw: bytes) -> str:
-    return intern(raw.decode("utf-8", "replace"))
+    # Names that are no text stay apart from each other.
+    return intern(raw.decode("utf-8", "backslashreplace"))
 
 
 class Ids:

@@ -48,6 +48,7 @@ def add_group(to: GroupCensus, more: GroupCensus) -> None:
 def add_group_totals(to: GroupTotals, more: GroupTotals) -> None:
     to.entries_read += more.entries_read
     to.lost += more.lost
+    to.gone += more.gone
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

@@ -43,6 +43,7 @@ def polled(census: Callable[[], Census], totals: Callable[[], Totals], caps: Lab
             labels = {"model": model, "group": group}
             yield Sample("rlb.group.entries_read", labels, read.entries_read)
             yield Sample("rlb.group.lost", labels, read.lost)
+            yield Sample("rlb.group.gone", labels, read.gone)
         yield from _top(now, caps)
 
     return source

@@ -38,6 +38,13 @@ GROUPS = (
     ),
     counter("rlb.group.entries_read", "{message}", "Entries delivered.", MODEL, GROUP),
     counter("rlb.group.lost", "{message}", "Entries removed before they were delivered.", MODEL, GROUP),
+    counter(
+        "rlb.group.gone",
+        "{message}",
+        "Entries undelivered at the last poll of a stream that has expired or was deleted since.",
+        MODEL,
+        GROUP,
+    ),
     gauge("rlb.group.pending", "{message}", "Entries delivered and not acknowledged.", MODEL, GROUP),
     gauge("rlb.group.pending.age", "s", "Age of the oldest entry delivered and not acknowledged.", MODEL, GROUP),
     gauge("rlb.group.pending.idle", "s", "Longest time since a pending entry was last delivered.", MODEL, GROUP),
