@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NoReturn, cast
+from typing import Literal, NoReturn
+
+from rlb_top.argument_types import seconds, speed, time_s, whole
 
 USAGE = 2
 
@@ -111,7 +113,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     )
     add(
         "--limit",
-        type=_whole(1, MAX_LIMIT),
+        type=whole(1, MAX_LIMIT),
         default=DEFAULT_LIMIT,
         metavar="N",
         help=f"streams to show, the worst ones; totals are of all (default {DEFAULT_LIMIT}, at most {MAX_LIMIT})",
@@ -119,7 +121,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     add(
         "--interval",
         dest="interval_s",
-        type=_seconds,
+        type=seconds,
         metavar="S",
         help="seconds between two pictures (default: 2 with --redis, as often as the sidecar polls with --socket)",
     )
@@ -144,11 +146,11 @@ def _parser(version: str) -> argparse.ArgumentParser:
     view(
         "--at",
         dest="at_s",
-        type=_time,
+        type=time_s,
         metavar="S",
         help="with --replay: begin so many seconds in (with --once: this picture; default the last)",
     )
-    view("--speed", type=_speed, default=1.0, metavar="X", help="with --replay: so many times as fast")
+    view("--speed", type=speed, default=1.0, metavar="X", help="with --replay: so many times as fast")
     other = parser.add_argument_group("without a screen").add_argument
     other("--once", action="store_true", help="print one picture, and exit")
     other(
@@ -167,40 +169,9 @@ def _parser(version: str) -> argparse.ArgumentParser:
     other("--serve", action="store_true", help="show it in a browser of this machine, without actions, until Ctrl-C")
     other(
         "--port",
-        type=_whole(1, 65535),
+        type=whole(1, 65535),
         default=DEFAULT_PORT,
         metavar="N",
         help=f"with --serve: the port on 127.0.0.1 (default {DEFAULT_PORT})",
     )
     return parser
-
-
-def _whole(least: int, most: int) -> type[int]:
-    def check(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from {least} to {most}")
-        return int(text)
-
-    return cast("type[int]", check)
-
-
-def _number(text: str, least: float, most: float, what: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not least <= value <= most:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected {what}")
-    return value
-
-
-def _seconds(text: str) -> float:
-    return _number(text, 0.2, 3600, "0.2 to 3600 seconds")
-
-
-def _time(text: str) -> float:
-    return _number(text, 0, 1e12, "seconds from the beginning")
-
-
-def _speed(text: str) -> float:
-    return _number(text, 1 / 16, 64, "a factor from 0.0625 to 64")

@@ -80,7 +80,7 @@ def _settings_of(arguments: Arguments) -> Settings:
     """The settings of rlb, with what the arguments say; pictures come sooner than a sidecar's polls by default."""
     flags: dict[str, object] = {
         "redis.url": arguments.redis,
-        "monitor.patterns": ",".join(arguments.patterns) or None,
+        "monitor.patterns": list(arguments.patterns) or None,
         "monitor.interval_seconds": arguments.interval_s,
     }
     settings = load_settings(flags=flags)
