@@ -54,7 +54,7 @@ async def test_the_worst_comes_first_and_the_verdict_says_what_is_the_matter() -
         assert "BEHIND 3m56s ↑" in gauges
         assert "LOST 589" in gauges
         assert "✗ losing billing on chat-7f3a" in verdict
-        assert "2,778 unread, behind since 14:10:23Z (3m56s), and it gets worse" in verdict
+        assert "2,778 unread since 14:10:23Z (3m56s), getting worse" in verdict
         assert "2 consumers, 2 dead" in verdict
 
 

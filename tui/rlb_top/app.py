@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -61,7 +62,8 @@ class RlbTopApp(App[int]):
     ) -> None:
         self.state = State(source, preferences or Preferences(), preferences_path, read_only, clock)
         self._notes = notes
-        super().__init__()
+        # Without colours there are none at all: Textual by itself would keep shades of grey.
+        super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         for theme in THEMES:
             self.register_theme(theme)
         chosen = self.state.preferences.theme

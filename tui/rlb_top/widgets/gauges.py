@@ -86,8 +86,7 @@ class Gauges(Widget):
                 "STREAMS",
                 fmt.count(totals.streams),
                 "bold",
-                note=f"GROUPS {fmt.count(totals.groups)}"
-                + (f" ?{totals.unknown_lag:,}" if totals.unknown_lag else ""),
+                note=f"GROUPS {fmt.count(totals.groups)}" + (f" ?{totals.unknown_lag:,}" if totals.unknown_lag else ""),
             ),
         ]
 

@@ -103,9 +103,7 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         self._cursor.follow(rows)
         self._fit()
         self._reveal()
-        for y in range(self.size.height):
-            if self._painted.get(y) != self._line(y):
-                self.refresh(Region(0, y, self.size.width, 1))
+        self._repaint()
         self.post_message(self.CursorMoved(self))
 
     def set_columns(self, columns: Sequence[TableColumn[RowT]]) -> None:
@@ -118,7 +116,7 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         """Put the cursor on a row; unless `pin`, it stays at that place, whatever row comes there."""
         self._cursor.move(self.rows, index, pin=pin)
         self._reveal()
-        self.refresh()
+        self._repaint()
         self.post_message(self.CursorMoved(self))
 
     def render_line(self, y: int) -> Strip:
@@ -180,6 +178,12 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         top, index = self.scroll_offset.y, self._cursor.index
         if not top <= index < top + seen:
             self.scroll_to(y=index if index < top else index - seen + 1, animate=False, immediate=True)
+
+    def _repaint(self) -> None:
+        """Paint the lines again that have changed."""
+        for y in range(self.size.height):
+            if self._painted.get(y) != self._line(y):
+                self.refresh(Region(0, y, self.size.width, 1))
 
     def _line(self, y: int) -> Strip:
         width, index = self.size.width, self.scroll_offset.y + y - 1

@@ -47,11 +47,13 @@ def row_line(
 ) -> Strip:
     """A row on the ground that `under` names: `row`, `cursor` or `cursor-blurred`."""
     style = table.get_component_rich_style(f"table--{under}")
+    # Without colours the cursor is the other way round, and a tone would leave holes in it.
+    has_tones = not style.reverse
     cells: list[tuple[str, Style]] = []
     for column, _, cells_wide in placed:
-        text = column.text(row)
-        tone = MUTED if dimmed(text) else tone_of(row, column.id)
-        tint = style + table.get_component_rich_style(f"table--{tone}", partial=True) if tone else style
+        text, tint = column.text(row), style
+        if has_tones and (tone := MUTED if dimmed(text) else tone_of(row, column.id)):
+            tint += table.get_component_rich_style(f"table--{tone}", partial=True)
         cells.append((cell(text, cells_wide, column.justify), tint))
     return _joined(cells, placed, style, width)
 

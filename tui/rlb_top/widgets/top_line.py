@@ -34,7 +34,8 @@ class TopLine(Widget):
         parts = [(trouble, "bold")] if trouble is not None else self._calm(picture)
         told = sum(len(text) for text, _ in parts) + 2
         name = fmt.shortened(name, max(12, room - told))
-        left = Content.assemble((f" {name}", "bold" if trouble is not None else "$accent bold"), "  ", *parts).truncate(room, ellipsis=True)
+        style = "bold" if trouble is not None else "$accent bold"
+        left = Content.assemble((f" {name}", style), "  ", *parts).truncate(room, ellipsis=True)
         return Content.assemble(left.pad_right(max(0, room - left.cell_length)), "  ", right)
 
     def _trouble(self, picture: Picture) -> str | None:

@@ -12,11 +12,11 @@ from rlb_top.columns import lag_text
 from rlb_top.rows import Row
 from rlb_top.severity import BY_STATUS
 
-_TRENDS = {"rising": "and it gets worse", "falling": "and it gets better", "steady": "and stays so"}
+_TRENDS = {"rising": "getting worse", "falling": "catching up", "steady": "steady"}
 
 
 class Verdict(Widget):
-    """Two lines: who is how, and why; then since when, whether it gets worse, and what may be lost."""
+    """Who is how, and why; then since when, whether it gets worse, and what may be lost."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,8 @@ class Verdict(Widget):
             (f" {severity.text} ", style), (name, "bold"), (f"  {fmt.line(row.reason or severity.meaning)}", "")
         )
         width = self.size.width
-        lines = (first, Content.assemble((f"   {second_line(row, self._at)}", "$quiet")))
+        more = Content.assemble((second_line(row, self._at), "$quiet")).wrap(width - 4)
+        lines = [first, *(Content("   ") + line for line in more)][: self.size.height]
         return Content("\n").join([line.truncate(width, ellipsis=True) for line in lines])
 
 
@@ -49,13 +50,13 @@ def second_line(row: Row, at: float | None) -> str:
     if row.lag_s is not None and row.lag and at is not None:
         since = time.strftime("%H:%M:%SZ", time.gmtime(at - row.lag_s))
         trend = f", {_TRENDS[row.trend]}" if row.trend is not None else ""
-        parts.append(f"{lag_text(row)} unread, behind since {since} ({fmt.duration(row.lag_s)}){trend}")
+        parts.append(f"{lag_text(row)} unread since {since} ({fmt.duration(row.lag_s)}){trend}")
     elif row.infos and row.lag is None:
         parts.append("the lag is not known")
     if row.lost:
         parts.append(f"{fmt.count(row.lost)} lost unread")
     if row.headroom_s is not None and row.lag:
-        parts.append(f"the oldest unread is removed in {fmt.duration(row.headroom_s)}")
+        parts.append(f"{fmt.duration(row.headroom_s)} until data is lost")
     if row.infos:
         dead = {each.consumer for info in row.infos for each in info.consumers if each.state == "dead"}
         consumers = fmt.plural(row.consumers or 0, "consumer")
