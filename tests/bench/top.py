@@ -32,6 +32,8 @@ INTERVAL_S = 1.0
 FRAMES = 4
 """Snapshots that differ, told in turn: no two that follow each other are the same."""
 
+STARTS = 6
+
 SETTLE_S = 3.0
 WATCH_S = 15.0
 """How long it is watched without a key, for its CPU."""
@@ -207,15 +209,16 @@ async def look(streams: int, rows: int) -> Look:
         path = Path(folder, "s")
         async with told(path, streams):
             arguments = ("--socket", str(path), "--limit", str(rows), "--mode", "groups", "--sort", "lag")
-            # Once for the caches of files, and of what the socket tells.
             starts = []
-            for _ in range(3):
+            for _ in range(STARTS):
                 top = Watched(*arguments, environment={"XDG_STATE_HOME": folder})
                 starts.append(await top.painted(name_of(0)) - top.begun_s)
-                if len(starts) < 3:
-                    await top.end()
+                await top.end()
+            top = Watched(*arguments, environment={"XDG_STATE_HOME": folder})
+            await top.painted(name_of(0))
             try:
-                return await _watch(top, streams, rows, min(starts[1:]))
+                # Without the first, which fills the caches of files, and of what the socket tells.
+                return await _watch(top, streams, rows, statistics.median(starts[1:]))
             finally:
                 await top.end()
 
