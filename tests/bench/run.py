@@ -1,7 +1,7 @@
 """The benchmark: what a token costs an app, the sidecar and Redis, against redis-py in the same run.
 
-Also what it costs to watch very many streams, against prometheus-redis-exporter, and what telemetry takes of the
-throughput.
+Also what it costs to watch very many streams, against prometheus-redis-exporter and on a screen, and what telemetry
+takes of the throughput.
 
 Usage: make bench [ARGS="--messages 200000 --rounds 3 --json bench.json"]
 """
@@ -28,6 +28,7 @@ from tests.bench.fanout import fanout
 from tests.bench.measure import Cost, Stopwatch
 from tests.bench.observability import observability
 from tests.bench.polling import polling
+from tests.bench.top import looks
 from tests.servers.kinds import VALKEY_9
 from tests.servers.process import RedisServer
 
@@ -137,10 +138,13 @@ def main() -> None:
             server.close()
         polls = polling(Path(folder), options.streams, 10 * options.streams)
         print("\n" + "\n".join(polls.sentences()))
+        screens = looks(options.streams)
+        print("\n" + "\n".join(each.sentence() for each in screens))
     if options.json is not None:
         costs = [[dataclasses.asdict(cost) for cost in costs] for costs in rounds]
         figures_by_name = {"produce": costs, "fanout": dataclasses.asdict(figures)}
         figures_by_name |= {"telemetry": dataclasses.asdict(seen), "polling": dataclasses.asdict(polls)}
+        figures_by_name["top"] = [dataclasses.asdict(each) for each in screens]
         options.json.write_text(json.dumps(figures_by_name, indent=2))
 
 
