@@ -50,9 +50,14 @@ fix: $(DEV) ## Format, and mend what the linter can
 	@$(BIN)/ruff format
 
 .PHONY: docs
-docs: $(DEV) ## Write the generated parts of README.md and docs/metrics.md anew
+docs: $(DEV) ## Write the generated parts of README.md, docs/metrics.md and docs/rlb-top.md anew
 	@PYTHONPATH=. $(BIN)/python tests/readme_tables.py
 	@PYTHONPATH=. $(BIN)/python tests/metrics_tables.py
+	@PYTHONPATH=. $(BIN)/python tests/top_tables.py
+
+.PHONY: screenshot
+screenshot: $(DEV) ## Draw docs/rlb-top.svg anew, from the recorded incident
+	@PYTHONPATH=. $(BIN)/python tests/top/screenshot.py
 
 .PHONY: docs-lag
 docs-lag: $(DEV) ## Measure lag against the truth on every server, and write docs/lag.md anew (minutes)
