@@ -28,7 +28,7 @@ from tests.bench.fanout import fanout
 from tests.bench.measure import Cost, Stopwatch
 from tests.bench.observability import observability
 from tests.bench.polling import polling
-from tests.bench.top import looks
+from tests.bench.top import looks, sentences
 from tests.servers.kinds import VALKEY_9
 from tests.servers.process import RedisServer
 
@@ -139,7 +139,7 @@ def main() -> None:
         polls = polling(Path(folder), options.streams, 10 * options.streams)
         print("\n" + "\n".join(polls.sentences()))
         screens = looks(options.streams)
-        print("\n" + "\n".join(each.sentence() for each in screens))
+        print("\n" + "\n".join(sentences(screens)))
     if options.json is not None:
         costs = [[dataclasses.asdict(cost) for cost in costs] for costs in rounds]
         figures_by_name = {"produce": costs, "fanout": dataclasses.asdict(figures)}

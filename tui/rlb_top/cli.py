@@ -24,11 +24,16 @@ BAD_SETTINGS = 78
 """EX_CONFIG of sysexits.h."""
 INTERRUPTED = 130
 
+COLLECTED_AT = (250_000, 20, 100)
+"""How many objects have to be made before the garbage collector looks for what is left of them. A snapshot of 10,000
+streams is some 110,000 objects, which go without it; and while libraries are loaded nothing is to be found."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `rlb-top`; gives the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     arguments = parse(argv, version=__version__)
+    gc.set_threshold(*COLLECTED_AT)
     # Imported here, so that --help and a mistyped option do not wait for it.
     from rlb.errors import RlbError, SettingsError
     from rlb_top.source import SourceLostError
@@ -105,7 +110,8 @@ async def _show(source: OpenSource, arguments: Arguments) -> int:
         notes=[note] if note is not None else [],
         read_only=arguments.read_only,
     )
-    _calm_collector()
+    # What has been loaded stays; it need not be looked through again.
+    gc.freeze()
     try:
         code = await app.run_async()
     finally:
@@ -117,16 +123,6 @@ def _serve(arguments: Arguments, argv: Sequence[str]) -> int:
     from rlb_top.serving import serve
 
     return serve(argv, arguments.port)
-
-
-def _calm_collector() -> None:
-    """Have the garbage collector look less often: snapshots are many objects, and go without it.
-
-    One of 10,000 streams is some 110,000 objects, so that while the next one takes its place nothing is looked through.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(250_000, 20, 100)
 
 
 def _fail(text: str, code: int) -> int:
