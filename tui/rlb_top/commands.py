@@ -16,7 +16,7 @@ from rlb_top.screens.help import is_told, key_name
 from rlb_top.screens.overview import OverviewScreen
 from rlb_top.screens.stream import StreamScreen
 from rlb_top.view import Sort
-from rlb_top.widgets.row_table import MOVE
+from rlb_top.widgets.table_keys import MOVE
 
 MAX_STREAMS = 20
 """Streams that are offered at once."""

@@ -40,7 +40,7 @@ def acknowledge(actions: Actions, stream: StreamName, group: str, ids: Sequence[
 
     async def perform(_: str) -> str:
         done = await actions.acknowledge(stream, group, ids)
-        return f"acknowledged {fmt.plural(done, 'entry')} of {group}"
+        return _outcome(done, f"acknowledged {fmt.plural(done, 'entry')} of {group}")
 
     return Deed(
         "Acknowledge",
@@ -54,7 +54,7 @@ def claim(actions: Actions, stream: StreamName, group: str, ids: Sequence[str], 
 
     async def perform(consumer: str) -> str:
         done = await actions.claim(stream, group, consumer.strip(), ids)
-        return f"{consumer.strip()} has claimed {fmt.plural(done, 'entry')} of {group}"
+        return _outcome(done, f"{consumer.strip()} has claimed {fmt.plural(done, 'entry')} of {group}")
 
     question = f"Hand {_entries(ids)} of {group} to another consumer, which counts as one more delivery."
     return Deed("Claim", question, perform, prompt="consumer", suggestion=suggestion, check=_needs_text)
@@ -65,7 +65,7 @@ def bury(actions: Actions, stream: StreamName, group: str, ids: Sequence[str]) -
 
     async def perform(reason: str) -> str:
         done = await actions.bury(stream, group, ids, reason.strip())
-        return f"set {fmt.plural(done, 'entry')} of {group} aside"
+        return _outcome(done, f"set {fmt.plural(done, 'entry')} of {group} aside")
 
     question = f"Set {_entries(ids)} of {group} aside as dead letters. They can be replayed."
     return Deed("Set aside", question, perform, prompt="reason", suggestion="set aside by hand", check=_needs_text)
@@ -103,6 +103,10 @@ def remove_consumer(actions: Actions, stream: StreamName, group: str, consumer: 
 
     question = f"Remove the consumer {fmt.line(consumer)} from {group}. It is refused while entries are pending for it."
     return Deed("Remove consumer", question, perform)
+
+
+def _outcome(done: int, told: str) -> str:
+    return told if done else "none of it was pending any more"
 
 
 def _entries(ids: Sequence[str]) -> str:

@@ -90,7 +90,7 @@ class MonitorScreen(Screen[None]):
         if action in ("step", "play"):
             return self.state.source.playback is not None
         if action == "pace":
-            return self.state.source.playback is not None or self.state.source.interval_s is not None
+            return self.state.source.playback is not None or self.state.source.kind != "recording"
         return super().check_action(action, parameters)
 
     def action_back(self) -> None:

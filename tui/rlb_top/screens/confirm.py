@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Footer, Input, Static
 
+from rlb_top import format as fmt
 from rlb_top.deeds import Deed
 
 
@@ -35,7 +36,7 @@ class ConfirmScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = self._deed.title
-            yield Static(Content(self._deed.question), classes="question")
+            yield Static(Content(fmt.line(self._deed.question)), classes="question")
             if self._deed.prompt is not None:
                 yield Static(Content(self._deed.prompt), classes="prompt")
                 yield self.input

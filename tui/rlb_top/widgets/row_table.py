@@ -6,18 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from rlb_top.widgets.cursor import Cursor
-from rlb_top.widgets.table_layout import Placed, RowT, TableColumn, fitted
+from rlb_top.widgets.table_keys import KEYS
+from rlb_top.widgets.table_layout import Needs, Placed, RowT, TableColumn, fitted
 from rlb_top.widgets.table_lines import COMPONENTS, Tone, blank_line, header_line, row_line
-
-MOVE = Binding.Group("Move")
-"""Keys that move: the palette does not offer them."""
 
 
 class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
@@ -26,15 +24,7 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
     The rows come sorted, by `show`. Only lines that have changed are painted again.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Down", show=False, group=MOVE),
-        Binding("up,k", "move(-1)", "Up", show=False, group=MOVE),
-        Binding("pagedown,ctrl+d,ctrl+f", "page(1)", "Page down", show=False, group=MOVE),
-        Binding("pageup,ctrl+u,ctrl+b", "page(-1)", "Page up", show=False, group=MOVE),
-        Binding("home,g", "first", "To the top, and stay there", show=False, group=MOVE),
-        Binding("end,G", "last", "To the bottom", show=False, group=MOVE),
-        Binding("enter,l,right", "open", "Open", key_display="⏎", tooltip="what the row is about"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
     COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
 
     class Happened(Message):
@@ -84,6 +74,7 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         self._cursor = Cursor(key)
         self._tone = tone
         self._placed: list[Placed[RowT]] = []
+        self._needs = Needs()
         self._painted: dict[int, Strip] = {}
 
     @property
@@ -103,12 +94,16 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         self._cursor.follow(rows)
         self._fit()
         self._reveal()
+        if self._has_grown():
+            self._place()
         self._repaint()
         self.post_message(self.CursorMoved(self))
 
     def set_columns(self, columns: Sequence[TableColumn[RowT]]) -> None:
         """Show these columns, or as many of them as fit."""
         self.columns = columns
+        self._needs = Needs()
+        self._has_grown()
         self._place()
         self.refresh()
 
@@ -124,6 +119,7 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         return strip
 
     def on_resize(self) -> None:
+        self._has_grown()
         self._place()
         self._fit()
         self._reveal()
@@ -165,7 +161,12 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
 
     def _place(self) -> None:
         width = self.size.width
-        self._placed = fitted(self.columns, width - 2, gap=2 if width >= 110 else 1)
+        self._placed = fitted(self.columns, width - 2, gap=2 if width >= 110 else 1, needs=self._needs.cells)
+
+    def _has_grown(self) -> bool:
+        """Whether what is in sight needs more room than before."""
+        top = self.scroll_offset.y
+        return self._needs.note(self.columns, self.rows[top : top + self.size.height])
 
     def _fit(self) -> None:
         size = Size(self.size.width, len(self.rows) + 1)

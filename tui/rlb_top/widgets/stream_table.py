@@ -15,7 +15,11 @@ from rlb_top.severity import RowStatus
 from rlb_top.state import State
 from rlb_top.view import Query, Sort, arranged, build_rows, parse_query, status_counts
 from rlb_top.widgets.row_table import RowTable
+from rlb_top.widgets.table_layout import Placed
 from rlb_top.widgets.tones import tone_of
+
+REASON_FROM = 24
+"""Cells that have to be free for the reasons to be shown."""
 
 _SORT = Binding.Group("Sort", compact=True)
 
@@ -97,7 +101,8 @@ class StreamTable(RowTable[Row]):
 
     def action_sort_by(self, step: int) -> None:
         """Sort by the column next to that which the rows are sorted by."""
-        ids = self.placed_ids
+        placed = self.placed_ids
+        ids = [column.id for column in self.columns if column.id in placed]
         at = ids.index(self.sort.column) if self.sort.column in ids else -1 if step > 0 else 0
         self.set_sort(Sort(ids[(at + step) % len(ids)]))
 
@@ -107,6 +112,16 @@ class StreamTable(RowTable[Row]):
     def on_row_table_header_pressed(self, event: RowTable.HeaderPressed) -> None:
         event.stop()
         self.set_sort(self.sort.by(event.column))
+
+    def _place(self) -> None:
+        """Fill what the columns leave free with the reasons, unless somebody has picked the columns."""
+        super()._place()
+        if self._placed and self._state.preferences.columns_of(self.mode) is None:
+            last = self._placed[-1]
+            x = last.x + last.width + 2
+            left = self.size.width - 2 - x
+            if left >= REASON_FROM:
+                self._placed.append(Placed(BY_ID["reason"], x, left))
 
     def _columns(self) -> list[Column]:
         return columns_of(self.mode, self._state.preferences.columns_of(self.mode))

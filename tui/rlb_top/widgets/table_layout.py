@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+
+from rich.cells import cell_len
 
 RowT = TypeVar("RowT")
 RowT_contra = TypeVar("RowT_contra", contravariant=True)
 
-MOST_GROWTH = 3
-"""A column grows to so many times its least width, or to `WIDE_NAME` cells; farther apart, a line is hard to follow."""
-
-WIDE_NAME = 40
+WIDEST = 60
+"""A column grows to what its texts need, and to so many cells at most."""
 
 
 class TableColumn(Protocol[RowT_contra]):
@@ -64,8 +64,13 @@ class Placed(NamedTuple, Generic[RowT_contra]):
     width: int
 
 
-def fitted(columns: Sequence[TableColumn[RowT]], width: int, gap: int = 1) -> list[Placed[RowT]]:
-    """The columns that fit `width` cells, `gap` apart; the last of the least important gives way first."""
+def fitted(
+    columns: Sequence[TableColumn[RowT]], width: int, *, gap: int = 1, needs: Mapping[str, int] | None = None
+) -> list[Placed[RowT]]:
+    """The columns that fit `width` cells, `gap` apart; the last of the least important gives way first.
+
+    `needs` is how many cells the texts of a column would take, by its id: those that grow are not made wider.
+    """
     kept = list(columns)
     while len(kept) > 1 and sum(column.width for column in kept) + gap * (len(kept) - 1) > width:
         last = max(range(len(kept)), key=lambda index: (kept[index].priority, index))
@@ -73,7 +78,7 @@ def fitted(columns: Sequence[TableColumn[RowT]], width: int, gap: int = 1) -> li
             break
         del kept[last]
     room = width - sum(column.width for column in kept) - gap * (len(kept) - 1)
-    widths = _grown(kept, room)
+    widths = _grown(kept, room, needs or {})
     placed: list[Placed[RowT]] = []
     x = 0
     for column, cells in zip(kept, widths, strict=True):
@@ -82,17 +87,34 @@ def fitted(columns: Sequence[TableColumn[RowT]], width: int, gap: int = 1) -> li
     return placed
 
 
-def _grown(columns: Sequence[TableColumn[RowT]], room: int) -> list[int]:
+def _grown(columns: Sequence[TableColumn[RowT]], room: int, needs: Mapping[str, int]) -> list[int]:
     """The widths, with the room handed out to those that grow."""
     widths = [column.width for column in columns]
     growing = [index for index, column in enumerate(columns) if column.grows]
     while room > 0 and growing:
         share = max(1, room // len(growing))
         for index in list(growing):
-            most = max(WIDE_NAME, MOST_GROWTH * columns[index].width)
-            more = min(share, room, most - widths[index])
+            most = min(WIDEST, needs.get(columns[index].id, WIDEST))
+            more = max(0, min(share, room, most - widths[index]))
             widths[index] += more
             room -= more
             if widths[index] >= most:
                 growing.remove(index)
     return widths
+
+
+class Needs:
+    """Cells that the texts seen so far take in the columns that grow. They never shrink under somebody's eyes."""
+
+    def __init__(self) -> None:
+        self.cells: dict[str, int] = {}
+
+    def note(self, columns: Sequence[TableColumn[RowT]], rows: Sequence[RowT]) -> bool:
+        """Take these rows in; whether they need more than those before."""
+        has_grown = False
+        for column in columns:
+            if column.grows:
+                need = max((cell_len(column.text(row)) for row in rows), default=0)
+                if need > self.cells.get(column.id, 0):
+                    self.cells[column.id], has_grown = need, True
+        return has_grown

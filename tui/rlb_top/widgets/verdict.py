@@ -10,9 +10,11 @@ from textual.widget import Widget
 from rlb_top import format as fmt
 from rlb_top.columns import lag_text
 from rlb_top.rows import Row
-from rlb_top.severity import BY_STATUS
+from rlb_top.severity import BY_STATUS, RowStatus
 
 _TRENDS = {"rising": "getting worse", "falling": "catching up", "steady": "steady"}
+
+_KEEPS_UP: dict[RowStatus, str] = {"ok": "keeps up"}
 
 
 class Verdict(Widget):
@@ -35,12 +37,12 @@ class Verdict(Widget):
         severity = BY_STATUS[row.status]
         style = f"$severity-{row.status} bold"
         name = " on ".join(fmt.line(part) for part in (row.group, row.session or row.model) if part)
-        first = Content.assemble(
-            (f" {severity.text} ", style), (name, "bold"), (f"  {fmt.line(row.reason or severity.meaning)}", "")
-        )
-        width = self.size.width
-        more = Content.assemble((second_line(row, self._at), "$quiet")).wrap(width - 4)
-        lines = [first, *(Content("   ") + line for line in more)][: self.size.height]
+        why = fmt.line(row.reason or _KEEPS_UP.get(row.status) or severity.meaning)
+        first = Content.assemble((f" {severity.text} ", style), (name, "bold"), f"  {why}")
+        width, room = self.size.width, self.size.height - 1
+        more = Content.assemble((second_line(row, self._at), "$quiet"))
+        rest = more.wrap(width - 4)[:room] if room > 1 else [more]
+        lines = [first, *(Content("   ") + line for line in rest)]
         return Content("\n").join([line.truncate(width, ellipsis=True) for line in lines])
 
 
