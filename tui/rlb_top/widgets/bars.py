@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import floor, log10
 
 EIGHTHS = "▁▂▃▄▅▆▇█"
 GAP = " "
@@ -33,12 +34,9 @@ def nice_top(greatest: float) -> float:
     """The end of a scale: the least of 1, 2 or 5 times a power of ten that is not below the greatest number."""
     if greatest <= 0:
         return 1.0
-    power = 1.0
-    while power * 10 <= greatest:
-        power *= 10
-    while power > greatest:
-        power /= 10
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= greatest)
+    power = 10.0 ** floor(log10(greatest))
+    # The number itself where the power is not exact.
+    return next((step * power for step in (1, 2, 5, 10) if step * power >= greatest), greatest)
 
 
 _TIMES_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 43_200, 86_400)

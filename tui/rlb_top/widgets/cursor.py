@@ -28,7 +28,7 @@ class Cursor(Generic[RowT]):
 
     def follow(self, rows: Sequence[RowT]) -> None:
         """Go where the row is now. If it is gone, stay at the place and follow what is there."""
-        if self._key is None:
+        if self._key is None or not rows:
             self.index = max(0, min(self.index, len(rows) - 1))
             return
         if self.index < len(rows) and self._key_of(rows[self.index]) == self._key:
@@ -37,5 +37,4 @@ class Cursor(Generic[RowT]):
             if self._key_of(row) == self._key:
                 self.index = index
                 return
-        if rows:
-            self.move(rows, self.index)
+        self.move(rows, self.index)
