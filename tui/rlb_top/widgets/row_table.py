@@ -15,7 +15,7 @@ from textual.strip import Strip
 from rlb_top.widgets.cursor import Cursor
 from rlb_top.widgets.table_keys import KEYS
 from rlb_top.widgets.table_layout import Needs, Placed, RowT, TableColumn, fitted
-from rlb_top.widgets.table_lines import COMPONENTS, Tone, blank_line, header_line, row_line
+from rlb_top.widgets.table_lines import COMPONENTS, Line, Tone, blank_line, header_line, painted, row_line
 
 
 class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
@@ -75,7 +75,8 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         self._tone = tone
         self._placed: list[Placed[RowT]] = []
         self._needs = Needs()
-        self._painted: dict[int, Strip] = {}
+        self._shown: dict[int, Line] = {}
+        """What the lines on the screen say."""
 
     @property
     def row(self) -> RowT | None:
@@ -115,8 +116,8 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         self.post_message(self.CursorMoved(self))
 
     def render_line(self, y: int) -> Strip:
-        strip = self._painted[y] = self._line(y)
-        return strip
+        line = self._shown[y] = self._line(y)
+        return painted(self, line, self._placed, self.size.width)
 
     def on_resize(self) -> None:
         self._has_grown()
@@ -183,16 +184,16 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
     def _repaint(self) -> None:
         """Paint the lines again that have changed."""
         for y in range(self.size.height):
-            if self._painted.get(y) != self._line(y):
+            if self._shown.get(y) != self._line(y):
                 self.refresh(Region(0, y, self.size.width, 1))
 
-    def _line(self, y: int) -> Strip:
-        width, index = self.size.width, self.scroll_offset.y + y - 1
+    def _line(self, y: int) -> Line:
+        index = self.scroll_offset.y + y - 1
         if y == 0:
-            return header_line(self, self._placed, self.sorted_by, width)
+            return header_line(self._placed, self.sorted_by)
         if index >= len(self.rows):
-            return blank_line(self, self.empty if not self.rows and y == 2 else "", width)
-        under = "row"
+            return blank_line(self.empty if not self.rows and y == 2 else "", self.size.width)
+        ground = "table--row"
         if index == self._cursor.index:
-            under = "cursor" if self.has_focus else "cursor-blurred"
-        return row_line(self, self._placed, self.rows[index], self._tone, under, width)
+            ground = "table--cursor" if self.has_focus else "table--cursor-blurred"
+        return row_line(self._placed, self.rows[index], self._tone, ground)
