@@ -178,6 +178,22 @@ async def test_the_cursor_stays_in_sight_in_a_long_table() -> None:
         assert "g499" in text_of(table)
 
 
+async def test_who_scrolls_with_the_wheel_is_left_there() -> None:
+    source = lags(**{f"g{number:03}": number for number in range(500)})
+    async with app_of(source).run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        table = table_of(pilot)
+        table.scroll_to(y=100, animate=False)
+        await pilot.pause()
+        source.push(picture(AT + 1, **{f"g{number:03}": number for number in range(500)}))
+        await settled(pilot)
+        assert table.scroll_offset.y == 100
+        await pilot.press("j")
+        assert table.scroll_offset.y < 100
+        assert table.row is not None
+        assert table.row.group in text_of(table)
+
+
 async def test_only_lines_that_changed_are_painted_again() -> None:
     source = lags(a=5, b=300, c=20)
     async with app_of(source).run_test(size=(110, 24)) as pilot:

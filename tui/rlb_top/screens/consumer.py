@@ -14,7 +14,7 @@ from rlb_top.state import Picture, State
 from rlb_top.widgets.facts import Fact, Facts
 from rlb_top.widgets.pane_bar import PaneBar
 from rlb_top.widgets.pending_table import PendingTable
-from rlb_top.widgets.row_table import RowTable
+from rlb_top.widgets.table_messages import CursorMoved
 
 _STYLES = {"active": "$severity-ok", "idle": "$quiet", "dead": "$severity-stopped bold"}
 
@@ -66,7 +66,7 @@ class ConsumerScreen(MonitorScreen):
         self.pending.look_again()
         self.pending.take(self._group)
 
-    @on(RowTable.CursorMoved, "#pending")
+    @on(CursorMoved, "#pending")
     def _listed(self) -> None:
         self.bar.show("pending", pending=f"Pending {len(self.pending.rows)}")
 

@@ -12,6 +12,7 @@ from rlb_top.screens.generation import GenerationScreen
 from rlb_top.state import Picture, State
 from rlb_top.widgets.row_table import RowTable
 from rlb_top.widgets.table_layout import PlainColumn
+from rlb_top.widgets.table_messages import Opened
 
 _MARKS = {"active": "●", "stalled": "◆"}
 
@@ -64,7 +65,7 @@ class GenerationsScreen(MonitorScreen):
     def said(self) -> str:
         return f"{len(self.table.rows):,} in flight · {super().said()}"
 
-    @on(RowTable.Opened, "#generations")
+    @on(Opened, "#generations")
     def _opened(self) -> None:
         row = self.table.row
         if row is not None:

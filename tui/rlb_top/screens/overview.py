@@ -17,8 +17,8 @@ from rlb_top.screens.stream import StreamScreen
 from rlb_top.state import Picture, State
 from rlb_top.widgets.charts import Charts
 from rlb_top.widgets.gauges import Gauges
-from rlb_top.widgets.row_table import RowTable
 from rlb_top.widgets.stream_table import StreamTable
+from rlb_top.widgets.table_messages import CursorMoved, Opened
 from rlb_top.widgets.verdict import Verdict
 
 
@@ -114,7 +114,7 @@ class OverviewScreen(MonitorScreen):
         self.filter.set_class(bool(self.filter.value), "-open")
         self.table.focus()
 
-    @on(RowTable.CursorMoved, "#streams")
+    @on(CursorMoved, "#streams")
     def _cursor_moved(self) -> None:
         shown, row = self._held or self.state.picture, self.table.row
         self.verdict.show(row, shown.snapshot.at if shown.snapshot is not None else None)
@@ -125,7 +125,7 @@ class OverviewScreen(MonitorScreen):
     def _arranged(self) -> None:
         self.status_line.show(self.said())
 
-    @on(RowTable.Opened, "#streams")
+    @on(Opened, "#streams")
     def _opened(self) -> None:
         if self.table.row is not None:
             self._open(self.table.row)

@@ -26,8 +26,8 @@ from rlb_top.widgets.facts import Facts
 from rlb_top.widgets.group_table import group_table
 from rlb_top.widgets.pane_bar import PaneBar
 from rlb_top.widgets.pending_table import PendingTable
-from rlb_top.widgets.row_table import RowTable
 from rlb_top.widgets.stream_facts import stream_facts, stream_heading
+from rlb_top.widgets.table_messages import CursorMoved, Opened
 from rlb_top.widgets.verdict import Verdict
 
 PANES = {"charts": "Charts", "consumers": "Consumers", "pending": "Pending"}
@@ -113,8 +113,8 @@ class StreamScreen(MonitorScreen):
         self.pending.look_again()
         self.pending.take(self.group)
 
-    @on(RowTable.CursorMoved)
-    def _cursor_moved(self, event: RowTable.CursorMoved) -> None:
+    @on(CursorMoved)
+    def _cursor_moved(self, event: CursorMoved) -> None:
         row = self.groups.row
         if event.table is self.groups and row is not None:
             at = self.state.picture.snapshot.at if self.state.picture.snapshot is not None else None
@@ -160,13 +160,13 @@ class StreamScreen(MonitorScreen):
         if self.groups.row is not None:
             self.charts.show(self.groups.row.key, f"$severity-{self.groups.row.status}")
 
-    @on(RowTable.Opened, "#consumers")
+    @on(Opened, "#consumers")
     def _open_consumer(self) -> None:
         if self.consumers.row is not None and self.group is not None:
             name = self.consumers.row.consumer
             _ = self.app.push_screen(ConsumerScreen(self.state, self.stream.key, named(self.stream), self.group, name))
 
-    @on(RowTable.Opened, "#groups")
+    @on(Opened, "#groups")
     def _open_group(self) -> None:
         self.action_pane("consumers")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Generic
+from typing import ClassVar, Generic
 
 from textual import events
 from textual.binding import BindingType
 from textual.geometry import Region, Size
-from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -16,6 +15,7 @@ from rlb_top.widgets.cursor import Cursor
 from rlb_top.widgets.table_keys import KEYS
 from rlb_top.widgets.table_layout import Needs, Placed, RowT, TableColumn, fitted
 from rlb_top.widgets.table_lines import COMPONENTS, Line, Tone, blank_line, header_line, painted, row_line
+from rlb_top.widgets.table_messages import CursorMoved, HeaderPressed, Opened
 
 
 class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
@@ -26,30 +26,6 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
 
     BINDINGS: ClassVar[list[BindingType]] = KEYS
     COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
-
-    class Happened(Message):
-        """Something was done to the table."""
-
-        def __init__(self, table: RowTable[Any]) -> None:
-            super().__init__()
-            self.table = table
-
-        @property
-        def control(self) -> RowTable[Any]:
-            return self.table
-
-    class Opened(Happened):
-        """Enter was pressed on a row, or it was clicked twice."""
-
-    class CursorMoved(Happened):
-        """The cursor is on another row, or its row has changed."""
-
-    class HeaderPressed(Message):
-        """The title of a column was clicked."""
-
-        def __init__(self, column: str) -> None:
-            super().__init__()
-            self.column = column
 
     def __init__(
         self,
@@ -90,15 +66,18 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
 
     def show(self, rows: Sequence[RowT], empty: str | None = None) -> None:
         """Show these rows instead; the cursor stays on its row, or where it was if that is gone."""
+        # Who has scrolled away with the wheel is left there.
+        was_in_sight = self._is_in_sight()
         self.rows = rows
         self.empty = self.empty if empty is None else empty
         self._cursor.follow(rows)
         self._fit()
-        self._reveal()
+        if was_in_sight:
+            self._reveal()
         if self._has_grown():
             self._place()
         self._repaint()
-        self.post_message(self.CursorMoved(self))
+        self.post_message(CursorMoved(self))
 
     def set_columns(self, columns: Sequence[TableColumn[RowT]]) -> None:
         """Show these columns, or as many of them as fit."""
@@ -113,7 +92,7 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         self._cursor.move(self.rows, index, pin=pin)
         self._reveal()
         self._repaint()
-        self.post_message(self.CursorMoved(self))
+        self.post_message(CursorMoved(self))
 
     def render_line(self, y: int) -> Strip:
         line = self._shown[y] = self._line(y)
@@ -133,7 +112,7 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         if offset.y == 0:
             pressed = [placed for placed in self._placed if placed.x <= offset.x - 1 <= placed.x + placed.width]
             if pressed:
-                self.post_message(self.HeaderPressed(pressed[0].column.id))
+                self.post_message(HeaderPressed(pressed[0].column.id))
             return
         index = self.scroll_offset.y + offset.y - 1
         if index < len(self.rows):
@@ -158,7 +137,7 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
 
     def action_open(self) -> None:
         if self.row is not None and self.opens:
-            self.post_message(self.Opened(self))
+            self.post_message(Opened(self))
 
     def _place(self) -> None:
         width = self.size.width
@@ -176,10 +155,13 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
 
     def _reveal(self) -> None:
         """Scroll as little as makes the cursor visible."""
-        seen = max(1, self.size.height - 1)
-        top, index = self.scroll_offset.y, self._cursor.index
-        if not top <= index < top + seen:
-            self.scroll_to(y=index if index < top else index - seen + 1, animate=False, immediate=True)
+        if not self._is_in_sight():
+            top, index = self.scroll_offset.y, self._cursor.index
+            y = index if index < top else index - max(1, self.size.height - 1) + 1
+            self.scroll_to(y=y, animate=False, immediate=True)
+
+    def _is_in_sight(self) -> bool:
+        return 0 <= self._cursor.index - self.scroll_offset.y < max(1, self.size.height - 1)
 
     def _repaint(self) -> None:
         """Paint the lines again that have changed."""

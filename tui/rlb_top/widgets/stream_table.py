@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
@@ -16,6 +17,7 @@ from rlb_top.state import State
 from rlb_top.view import Query, Sort, arranged, build_rows, parse_query, status_counts
 from rlb_top.widgets.row_table import RowTable
 from rlb_top.widgets.table_layout import Placed
+from rlb_top.widgets.table_messages import HeaderPressed
 from rlb_top.widgets.tones import tone_of
 
 REASON_FROM = 24
@@ -109,7 +111,8 @@ class StreamTable(RowTable[Row]):
     def action_reverse(self) -> None:
         self.set_sort(self.sort.by(self.sort.column))
 
-    def on_row_table_header_pressed(self, event: RowTable.HeaderPressed) -> None:
+    @on(HeaderPressed)
+    def _header_pressed(self, event: HeaderPressed) -> None:
         event.stop()
         self.set_sort(self.sort.by(event.column))
 
