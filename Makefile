@@ -55,6 +55,10 @@ docs: $(DEV) ## Write the generated parts of README.md, docs/metrics.md and docs
 	@PYTHONPATH=. $(BIN)/python tests/metrics_tables.py
 	@PYTHONPATH=. $(BIN)/python tests/top_tables.py
 
+.PHONY: dashboards
+dashboards: $(DEV) ## Write the dashboards, the rules and the chart's copies of them anew
+	@$(BIN)/python -m dashboards.build
+
 .PHONY: screenshot
 screenshot: $(DEV) ## Draw docs/rlb-top.svg anew, from the recorded incident
 	@PYTHONPATH=. $(BIN)/python tests/top/screenshot.py
@@ -82,7 +86,7 @@ COMPILE := env -i PATH="$$PATH" HOME="$$HOME" $${SSL_CERT_FILE:+SSL_CERT_FILE="$
 
 .PHONY: lock
 lock: $(DEV) ## Write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade for newer versions)
-	@$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt $(ARGS)
+	@$(COMPILE) --all-extras --group dev --override requirements/unneeded.in --output-file requirements/dev.txt $(ARGS)
 	@$(COMPILE) --extra embedded --group build --constraints requirements/dev.txt --upgrade --output-file requirements/run.txt
 	@! grep -nE '://|index-url|find-links' requirements/*.txt || { echo "requirements/ names an address; it must not." >&2; exit 1; }
 
@@ -109,5 +113,5 @@ $(RUN): requirements/run.txt pyproject.toml | $(BIN)/python
 
 $(DEV): requirements/dev.txt $(RUN)
 	@echo "Installing what development needs"
-	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
