@@ -30,6 +30,8 @@ from rlb.bridge.backlog import Backlog, Lost
 from rlb.bridge.claim import ClaimReply, Limits, claim_arguments, further_fields, parse_claim_reply
 from rlb.bridge.observer import Observer
 from rlb.bridge.outgoing import Outgoing
+from rlb.bridge.returned import Returned
+from rlb.bridge.standing import Standing
 from rlb.bridge.ticket import Producer, Ticket
 from rlb.bridge.tracer import Tracer
 from rlb.domain.entry_id import ZERO, EntryId
@@ -39,16 +41,7 @@ from rlb.errors import ApiError, DrainingError, OverloadedError, RedisUnavailabl
 from rlb.redis_io.command import Arg, encode
 from rlb.redis_io.heads import first_entry_id
 from rlb.redis_io.link import Link
-from rlb.redis_io.replies import (
-    STREAM_GONE,
-    ConnectionLostError,
-    Failure,
-    ReplyError,
-    api_error,
-    failure_name,
-    is_overtaken,
-    is_refused_for_now,
-)
+from rlb.redis_io.replies import STREAM_GONE, ConnectionLostError, ReplyError
 from rlb.redis_io.scan import message_ids
 from rlb.redis_io.scripts import CLAIM
 
@@ -105,16 +98,12 @@ class StreamWriter:
         self._state = _State.IDLE
         self._claiming: Ticket | None = None
         self._sent: deque[tuple[Ticket, EntryId]] = deque()
-        self._back: list[tuple[Ticket, Failure]] = []
-        self._doubt_ms: int | None = None
-        """The claim whose appends lost their replies: until it is known which of them landed, claims are strict."""
-        self._known = ZERO
+        self._returned = Returned(self._backlog, stream)
+        self._standing = Standing(self._backlog)
         self._next = ZERO
-        self._sequence = 0
         self._claimed_s = 0.0
         self._wary_until_s = 0.0
         self._pause: asyncio.TimerHandle | None = None
-        self._trouble: Failure | None = None
         self._scan_task: asyncio.Task[None] | None = None
         self._limit_to(rules.limits)
 
@@ -126,7 +115,7 @@ class StreamWriter:
     @property
     def waiting(self) -> int:
         """Messages that have no answer yet."""
-        on_the_way = len(self._sent) + len(self._back) + (self._claiming is not None)
+        on_the_way = len(self._sent) + len(self._returned) + (self._claiming is not None)
         return len(self._backlog.queue) + on_the_way
 
     @property
@@ -169,7 +158,7 @@ class StreamWriter:
             return
         queue = self._backlog.queue
         try:
-            while queue and self._state is _State.OWNING and not self._back:
+            while queue and self._state is _State.OWNING and not self._returned:
                 if self._loop.time() - self._claimed_s > self._rules.renew_s:
                     self._claim(renews=True)
                 else:
@@ -203,11 +192,11 @@ class StreamWriter:
         head = self._backlog.queue[0]
         self._send_claim(
             claim_arguments(
-                known=self._next if renews else self._known,
-                strict=renews or head.is_exclusive or self._doubt_ms is not None,
+                known=self._next if renews else self._standing.known,
+                strict=renews or head.is_exclusive or self._standing.doubt_ms is not None,
                 window=self._rules.window,
                 draft=head.draft,
-                floor=max(self._sequence, self._next.seq if renews else 0) + 1,
+                floor=max(self._standing.sequence, self._next.seq if renews else 0) + 1,
                 limits=self._rules.limits,
             )
         )
@@ -244,15 +233,15 @@ class StreamWriter:
         if ticket.timed_s:
             self._outgoing.answered(ticket, reply)
         if isinstance(reply, bytes):
-            if self._back:
-                self._give_up_overtaken()
-            self._landed(ticket, self._known, entry_id)
+            if self._returned:
+                self._returned.give_up_overtaken()
+            self._landed(ticket, self._standing.known, entry_id)
             return
         if isinstance(reply, ConnectionLostError):
             ticket.unsure = True
-            self._doubt_ms = entry_id.ms
+            self._standing.doubt_ms = entry_id.ms
         # A stream that has gone is made anew by a claim, which gives it its bounds.
-        self._back.append((ticket, reply if reply is not None else STREAM_GONE))
+        self._returned.add(ticket, reply if reply is not None else STREAM_GONE)
         if not self._sent and self._state is not _State.CLAIMING:
             self._take_back()
 
@@ -264,7 +253,7 @@ class StreamWriter:
         self._state = _State.IDLE
         if isinstance(reply, ReplyError | ConnectionLostError):
             ticket.unsure = ticket.unsure or isinstance(reply, ConnectionLostError)
-            self._back.append((ticket, reply))
+            self._returned.add(ticket, reply)
             self._take_back()
             return
         claim = parse_claim_reply(reply)
@@ -279,7 +268,7 @@ class StreamWriter:
             self._state = _State.SCANNING
             self._scan_task = asyncio.create_task(self._scan(claim.before))
             return
-        self._learn(claim.newer, claim.before, claim.first)
+        self._standing.learn(claim.newer, claim.before, claim.first, self._late)
         if not paused:
             self.pump()
 
@@ -288,8 +277,8 @@ class StreamWriter:
         self._state = _State.OWNING
         self._claimed_s = self._loop.time()
         self._next = entry_id
-        self._learn(claim.newer, claim.before, claim.first, written=ticket)
-        self._doubt_ms = None
+        self._standing.learn(claim.newer, claim.before, claim.first, self._late, written=ticket)
+        self._standing.doubt_ms = None
         self._backlog.given_up.clear()
         self._landed(ticket, claim.before, entry_id)
         if claim.follows_foreign:
@@ -302,48 +291,15 @@ class StreamWriter:
         self._touch_index(entry_id.ms - round(claim.ahead_s * 1000))
 
     def _landed(self, ticket: Ticket, previous: EntryId, entry_id: EntryId) -> None:
-        self._known = entry_id
-        self._sequence = max(self._sequence, entry_id.seq)
-        self._trouble = None
+        self._standing.landed(entry_id)
+        self._returned.trouble = None
         self._rules.appended(self.stream, previous, entry_id, ticket)
         self._backlog.succeed(ticket, entry_id)
-
-    def _learn(
-        self,
-        newer: tuple[tuple[str, EntryId], ...],
-        before: EntryId,
-        first: EntryId | None,
-        written: Ticket | None = None,
-    ) -> None:
-        """Learn what stands behind the last known id: own messages whose reply was lost, and other writers'.
-
-        `first` is the stream's first entry; `written` is the message that a claim has just appended behind it all.
-        """
-        known, self._known = self._known, before
-        if not newer and before == known:
-            return
-        found = list(self._backlog.recognise({message: entry for message, entry in newer if message}))
-        own = {entry_id for ticket, entry_id in found if ticket.unsure}
-        own.update(entry_id for message, entry_id in newer if message in self._backlog.given_up)
-        passed = [entry_id for ticket, entry_id in found if entry_id == ticket.sent_as]
-        if before.ms == self._doubt_ms:
-            passed.append(before)
-        elif self._doubt_ms is not None and before.ms > self._doubt_ms:
-            # Whatever is still on its way under the ids of that claim will be refused.
-            self._doubt_ms = None
-        if passed:
-            self._backlog.settle_passed(max(passed), first, self._late)
-        self._sequence = max([self._sequence, *(entry_id.seq for _, entry_id in found)])
-        last_other = max((entry_id for _, entry_id in newer if entry_id not in own), default=ZERO)
-        if last_other > ZERO or (not newer and before > known and before not in passed):
-            # What begins a generation takes over from whoever wrote before it; said again, it does so again.
-            opening = [ticket for ticket, entry_id in found if not ticket.unsure or entry_id > last_other]
-            self._backlog.fence([*opening, written] if written is not None else opening)
 
     async def _scan(self, until: EntryId) -> None:
         """Read all that stands behind the last known id: more was written than a claim looks at."""
         try:
-            newer = await message_ids(self._link, self._key, self._known, until)
+            newer = await message_ids(self._link, self._key, self._standing.known, until)
             # Asked for last: what was trimmed meanwhile is below it.
             first = await first_entry_id(self._link, self._key)
         except (ApiError, ReplyError):
@@ -352,10 +308,8 @@ class StreamWriter:
         if newer is None:
             self._pause_for(PAUSE_S)
         else:
-            self._learn(newer, until, first)
+            self._standing.learn(newer, until, first, self._late)
             self.pump()
-
-    # What did not land
 
     def _take_back(self) -> None:
         """Go on after commands that failed: no plain XADD until a claim has told where the stream stands."""
@@ -365,42 +319,13 @@ class StreamWriter:
 
     def _requeue(self) -> bool:
         """Return what was refused or lost to the head of the queue; True if it is for later and a timer runs."""
-        back, self._back = self._back, []
-        paused = False
-        final: list[tuple[Ticket, Failure]] = []
-        for ticket, reply in reversed(back):
-            if isinstance(reply, ConnectionLostError) or is_overtaken(reply) or is_refused_for_now(reply):
-                self._trouble = reply
-                ticket.trouble = failure_name(reply)
-                self._backlog.put_back(ticket)
-                paused = paused or is_refused_for_now(reply)
-            else:
-                final.append((ticket, reply))
-        for ticket, reply in reversed(final):
-            self._backlog.fail(ticket, self._refused(reply))
-        if paused:
+        if self._returned.requeue():
             self._pause_for(PAUSE_S)
-        return paused
-
-    def _give_up_overtaken(self) -> None:
-        """Refuse what Redis refused before it took a later message: there is no place left for it in the order."""
-        overtaken, self._back = self._back, []
-        for ticket, reply in overtaken:
-            if ticket.producer is None:
-                self._backlog.queue.append(ticket)
-            elif is_overtaken(reply):
-                self._backlog.fail(ticket, self._backlog.fenced_error())
-            else:
-                self._backlog.fail(ticket, self._refused(reply))
+            return True
+        return False
 
     def _late(self, ticket: Ticket) -> ApiError:
-        if self._trouble is not None and is_refused_for_now(self._trouble):
-            return self._refused(self._trouble)
-        again = "; an earlier attempt may have landed: send it again with the same messageId" if ticket.unsure else ""
-        return RedisUnavailableError(f"not written in time: {self._link.reason or 'Redis does not answer'}{again}")
-
-    def _refused(self, reply: Failure) -> ApiError:
-        return api_error(reply, f"append to {self.stream.key}")
+        return self._returned.late(ticket, self._link.reason)
 
     def _pause_for(self, seconds: float) -> None:
         if self._pause is None:
