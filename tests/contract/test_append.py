@@ -225,8 +225,10 @@ async def test_a_key_of_another_type_is_refused_at_once(core: RunningCore, redis
     await redis.set(KEY, "mine")
     with pytest.raises(WrongTypeError):
         await core.write("a")
-    tickets = await core.generate(3)
-    assert [type(ticket.error) for ticket in tickets] == [WrongTypeError] * 3
+    connection = core.connection()
+    for text in ("0", "1", "2"):
+        connection.send(text)
+    assert [type(ticket.error) for ticket in await connection.answers()] == [WrongTypeError] * 3
     assert await redis.get(KEY) == b"mine"
     await redis.delete(KEY)
     await core.write("b")

@@ -82,8 +82,9 @@ async def test_a_dead_consumers_backlog_is_claimed_at_once(valkey: RedisServer, 
     await receiver.until(lambda each: len(each.deliveries) == 1000, 5)
 
 
-async def test_pages_follow_the_size_of_the_entries(core: RunningCore) -> None:
+async def test_pages_follow_the_size_of_the_entries(valkey: RedisServer, start_core: StartCore) -> None:
     """Large entries are fetched few at a time, small ones many."""
+    core = await start_core(valkey.url, tail={"block_ms": 100, "feed_idle_ms": 50}).ready()
     for number in range(40):
         await core.write("x" * 100_000, session="large", model=str(number % 1))
     follower = await core.follow(session="large", model="0")

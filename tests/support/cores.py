@@ -228,12 +228,15 @@ class RunningCore:
         return Connection(self.core, fences=fences)
 
     async def generate(self, count: int, *, complete: bool = False, **more: Any) -> list[Ticket]:
-        """A generation of `count` tokens `0`, `1`, ... on a connection of its own."""
+        """A generation of `count` tokens `0`, `1`, ... on a connection of its own, all of which are written."""
         connection = self.connection()
         for number in range(count):
             last = complete and number == count - 1
             connection.send(str(number), complete="stop" if last else None, **more)
-        return await connection.answers()
+        tickets = await connection.answers()
+        failed = [ticket.error for ticket in tickets if ticket.error is not None]
+        assert not failed, f"{len(failed)} of {count} were not written, the first: {failed[0]!r}"
+        return tickets
 
     async def follow(
         self, start: str = "0", *, session: str = S, model: str = M, is_resumed: bool | None = None, wait_s: float = 0.0
