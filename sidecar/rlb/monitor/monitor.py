@@ -16,8 +16,8 @@ from rlb.domain.keys import Keys
 from rlb.domain.stream_info import StreamInfo
 from rlb.errors import ApiError, place_of
 from rlb.monitor.counting import CensusTaker
-from rlb.monitor.poller import DETAILS_EVERY, Failed
-from rlb.monitor.reading import Reading
+from rlb.monitor.poller import DETAILS_EVERY
+from rlb.monitor.reading import Failed, Reading
 from rlb.monitor.report import severity, stream_info
 from rlb.monitor.rounds import Round, Rounds
 from rlb.monitor.rules import rules_of

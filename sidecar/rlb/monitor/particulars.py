@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rlb.bridge.claim import Limits
 from rlb.domain.keys import Keys
 from rlb.domain.stream_key import parse_stream_key
-from rlb.monitor.poller import Budget
+from rlb.monitor.budget import Budget
 from rlb.monitor.reading import StreamBounds
 from rlb.monitor.state import StreamState
 from rlb.redis_io.link import Link

@@ -13,33 +13,21 @@ be large, polls have a connection of their own, and slices are bounded in bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rlb.domain.entry_id import EntryId
 from rlb.domain.lag import COUNT_CAP, NO_LAG, Lag, ToCount, lag_of
 from rlb.domain.server_version import ServerVersion, parse_server_version
 from rlb.domain.stream_facts import GroupFacts, StreamFacts, removed_between
-from rlb.monitor.reading import GroupReading, Reading
+from rlb.monitor.budget import Budget
+from rlb.monitor.reading import Failed, Gone, GroupReading, Outcome, Reading
 from rlb.monitor.state import GroupState, StreamState
 from rlb.redis_io import xinfo
 from rlb.redis_io.command import TIME, Arg, stream_questions
 from rlb.redis_io.link import Link
 from rlb.redis_io.replies import ConnectionLostError, ReplyError, api_error, is_no_key
 from rlb.redis_io.scripts import COUNT_ENTRIES, READ_STREAM
-
-SLICE_STREAMS = 128
-"""Streams asked for together."""
-
-SLICE_GROUPS = 256
-"""Groups that those streams may have together."""
-
-SLICE_BYTES = 1024 * 1024
-"""Payload that the answers of a slice may hold, by what the streams' entries were last time."""
-
-FIRST_GUESS_BYTES = 64 * 1024
-"""Size that entries of a stream are taken to have before any stream was seen; then the largest of the last slice."""
 
 DETAILS_EVERY = 4
 """Polls without news after which consumers and pending entries of a group are asked for that has nothing to read."""
@@ -59,56 +47,8 @@ PENDING_LOOK = 32
 COUNTED_AT_ONCE = 4000
 """Entries that are counted in one step for all groups of a stream, a few milliseconds of Redis's time."""
 
-COUNTED_A_POLL = 200_000
-"""Entries that are counted in one poll of all streams, about 0.2 s of Redis's time; beyond, lags are `bounded`."""
-
 Command = tuple[Arg, ...]
 Take = Callable[[Any], None]
-
-
-class Gone:
-    """There is no stream at the key."""
-
-
-@dataclass(slots=True)
-class Failed:
-    """Redis refused to answer for this stream; `kind` is the error's prefix."""
-
-    kind: str
-
-
-Outcome = Reading | Gone | Failed
-
-
-@dataclass(slots=True)
-class Budget:
-    """What one poll of all streams may still count, and what it has sent."""
-
-    counted: int = COUNTED_A_POLL
-    guess_bytes: int = FIRST_GUESS_BYTES
-    commands: int = 0
-    failed: int = 0
-    """Streams of which Redis refused to tell."""
-    is_partly_refused: bool = False
-    errors: dict[str, int] = field(default_factory=dict)
-
-    def note_error(self, kind: str) -> None:
-        self.errors[kind] = self.errors.get(kind, 0) + 1
-
-
-def slices(states: Iterable[StreamState], budget: Budget) -> Iterator[list[StreamState]]:
-    """The streams in slices that are small enough to hold nobody up; ask for the next one when one has been read."""
-    piece: list[StreamState] = []
-    size = groups = 0
-    for state in states:
-        if piece and (len(piece) >= SLICE_STREAMS or size >= SLICE_BYTES or groups >= SLICE_GROUPS):
-            yield piece
-            piece, size, groups = [], 0, 0
-        piece.append(state)
-        size += 2 * (state.payload_bytes if state.facts is not None else budget.guess_bytes)
-        groups += len(state.groups)
-    if piece:
-        yield piece
 
 
 class Poller:
@@ -119,6 +59,7 @@ class Poller:
         """The server's, from `identify`."""
         self._link = link
         self._may_run_scripts = True
+        self._eval = b"EVAL"
 
     async def identify(self) -> None:
         """Ask which server it is; its numbers mean different things by version.
@@ -134,6 +75,9 @@ class Poller:
         self.version = None
         if isinstance(reply, bytes):
             self.version = parse_server_version(reply.decode("utf-8", "replace"))
+        # Its scripts only read, and EVAL_RO does not ask for leave to write their keys.
+        has_eval_ro = self.version is not None and self.version.has_eval_ro
+        self._eval = b"EVAL_RO" if has_eval_ro else b"EVAL"
 
     async def now_ms(self) -> int:
         """The time at Redis.
@@ -210,7 +154,7 @@ class Poller:
         budget.commands += len(again)
         caps = [_cap(reading) for _, _, reading in again]
         commands = [
-            (b"EVAL", READ_STREAM.text, 1, state.key, cap, COUNTED_AT_ONCE)
+            (self._eval, READ_STREAM.text, 1, state.key, cap, COUNTED_AT_ONCE)
             for (_, state, _), cap in zip(again, caps, strict=True)
         ]
         for (number, state, reading), cap, reply in zip(again, caps, await self._ask(commands), strict=True):
@@ -314,7 +258,7 @@ class Poller:
 
     def _count(self, key: str, after: EntryId, until: EntryId, cap: int) -> Command:
         if self._may_run_scripts:
-            return (b"EVAL", COUNT_ENTRIES.text, 1, key, after.after, until.wire, cap)
+            return (self._eval, COUNT_ENTRIES.text, 1, key, after.after, until.wire, cap)
         return (b"XRANGE", key, after.after, until.wire, b"COUNT", cap)
 
 

@@ -88,3 +88,17 @@ class StreamBounds:
 
 FOREIGN = StreamBounds(None, None)
 """A stream that others write: its bounds are not known, only seen in what they do."""
+
+
+class Gone:
+    """There is no stream at the key."""
+
+
+@dataclass(slots=True)
+class Failed:
+    """Redis refused to answer for this stream; `kind` is the error's prefix."""
+
+    kind: str
+
+
+Outcome = Reading | Gone | Failed

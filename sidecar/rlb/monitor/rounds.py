@@ -13,9 +13,10 @@ from rlb.domain.census import OTHER, GroupTotals, ModelTotals, Totals
 from rlb.domain.keys import Keys
 from rlb.errors import place_of
 from rlb.monitor.assess import Counted, assess
+from rlb.monitor.budget import Budget, slices
 from rlb.monitor.particulars import Particulars
-from rlb.monitor.poller import Budget, Failed, Gone, Outcome, Poller, slices
-from rlb.monitor.reading import Reading
+from rlb.monitor.poller import Poller
+from rlb.monitor.reading import Failed, Gone, Outcome, Reading
 from rlb.monitor.rules import Rules
 from rlb.monitor.state import StreamState
 from rlb.monitor.watchlist import Watchlist
