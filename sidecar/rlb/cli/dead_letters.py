@@ -16,9 +16,9 @@ from rlb.cli.options import (
     SessionOption,
     SocketOption,
     YesOption,
-    check_entry_id,
 )
-from rlb.cli.output import Justify, confirm, console, note, print_json, table
+from rlb.cli.output import Justify, confirm, note, print_json, table
+from rlb.cli.paging import SHOWN, AfterOption, LimitOption, collect, show
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from rlb.client import Bridge, DeadLetter
 
-PAGE = 500
 SHOWN_TEXT = 40
 MAX_REASON = 256
 
@@ -56,25 +55,21 @@ AllOption = Annotated[bool, typer.Option("--all", help="All that there are now."
 @app.command("list")
 def list_letters(
     group: GroupOption,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Dead letters to show at most.")] = 100,
-    after: Annotated[
-        str | None, typer.Option("--after", metavar="ID", help="Only those behind this one.", callback=check_entry_id)
-    ] = None,
+    limit: LimitOption = SHOWN,
+    after: AfterOption = None,
     socket: SocketOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List a group's dead letters, oldest first."""
-    # One more than is shown tells whether there are more.
     found = with_bridge(socket, lambda bridge: fetch_letters(bridge, group, limit + 1, after))
-    shown = found[:limit]
-    if as_json:
-        print_json(shown)
-    elif shown:
-        console().print(letter_table(shown))
-    else:
-        note(f"no dead letters of {group}")
-    if len(found) > limit:
-        note(f"there are more; go on with --after {shown[-1].id}")
+    show(
+        found,
+        limit,
+        as_json=as_json,
+        as_table=letter_table,
+        id_of=lambda letter: letter.id,
+        nothing=f"no dead letters of {group}",
+    )
 
 
 def _check_reason(value: str | None) -> str | None:
@@ -189,16 +184,13 @@ def drop(
 async def fetch_letters(
     bridge: Bridge, group: str, limit: int | None = None, after: str | None = None
 ) -> list[DeadLetter]:
-    """The dead letters that there are, oldest first, page by page; at most `limit`."""
-    found: list[DeadLetter] = []
-    while limit is None or len(found) < limit:
-        count = PAGE if limit is None else min(PAGE, limit - len(found))
-        page = await bridge.dead_letters(group, after=after, limit=count)
-        found += page
-        if len(page) < count:
-            break
-        after = page[-1].id
-    return found
+    """The dead letters that there are, oldest first; at most `limit`."""
+
+    async def page(after: str | None, count: int) -> tuple[list[DeadLetter], str | None]:
+        letters = await bridge.dead_letters(group, after=after, limit=count)
+        return letters, letters[-1].id if len(letters) == count else None
+
+    return await collect(page, limit, after)
 
 
 def _chosen(ids: list[str] | None, *, every: bool) -> list[str] | None:

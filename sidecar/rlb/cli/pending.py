@@ -17,23 +17,19 @@ from rlb.cli.options import (
     OptionalSession,
     SessionOption,
     SocketOption,
-    check_entry_id,
     check_name,
     given,
     refuse_misplaced,
 )
-from rlb.cli.output import Justify, console, note, print_json, table
+from rlb.cli.output import Justify, note, print_json, table
+from rlb.cli.paging import SHOWN, AfterOption, LimitOption, collect, show
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from rich.table import Table
 
     from rlb.client import Bridge, PendingInfo
-
-PAGE = 500
-LIMIT = 100
-"""Entries that are shown unless told otherwise."""
 
 COLUMNS: tuple[tuple[str, Justify], ...] = (
     ("entry", "left"),
@@ -67,10 +63,8 @@ def pending(
     consumer: Annotated[
         str | None, typer.Option("--consumer", metavar="NAME", help="Only this one's.", callback=check_name)
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Entries to show at most.")] = LIMIT,
-    after: Annotated[
-        str | None, typer.Option("--after", metavar="ID", help="Only those behind this one.", callback=check_entry_id)
-    ] = None,
+    limit: LimitOption = SHOWN,
+    after: AfterOption = None,
     socket: SocketOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -81,7 +75,7 @@ def pending(
             "--model": model,
             "--group": group,
             "--consumer": consumer,
-            "--limit": limit if limit != LIMIT else None,
+            "--limit": limit if limit != SHOWN else None,
             "--after": after,
             "--socket": socket,
             "--json": as_json or None,
@@ -89,17 +83,15 @@ def pending(
         refuse_misplaced(context.invoked_subcommand, options)
         return
     where = given("--session", session), given("--model", model), given("--group", group)
-    # One more than is shown tells whether there are more.
     found = with_bridge(socket, lambda bridge: fetch_pending(bridge, where, consumer, limit + 1, after))
-    shown = found[:limit]
-    if as_json:
-        print_json(shown)
-    elif shown:
-        console().print(pending_table(shown))
-    else:
-        note(f"nothing is pending for {consumer or where[2]}")
-    if len(found) > limit:
-        note(f"there are more; go on with --after {shown[-1].entry_id}")
+    show(
+        found,
+        limit,
+        as_json=as_json,
+        as_table=pending_table,
+        id_of=lambda entry: entry.entry_id,
+        nothing=f"nothing is pending for {consumer or where[2]}",
+    )
 
 
 @app.command()
@@ -137,16 +129,13 @@ async def fetch_pending(
     limit: int | None = None,
     after: str | None = None,
 ) -> list[PendingInfo]:
-    """What a group has pending, the lowest ids first, page by page; at most `limit`."""
-    found: list[PendingInfo] = []
-    while limit is None or len(found) < limit:
-        count = PAGE if limit is None else min(PAGE, limit - len(found))
-        page = await bridge.pending(*where, consumer=consumer, after=after, limit=count)
-        found += page.pending
-        after = page.next_after
-        if after is None:
-            break
-    return found
+    """What a group has pending, the lowest ids first; at most `limit`."""
+
+    async def page(after: str | None, count: int) -> tuple[Sequence[PendingInfo], str | None]:
+        answer = await bridge.pending(*where, consumer=consumer, after=after, limit=count)
+        return answer.pending, answer.next_after
+
+    return await collect(page, limit, after)
 
 
 async def change_pending(

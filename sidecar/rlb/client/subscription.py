@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import AsyncGenerator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pydantic_core import from_json
 
 from rlb.client.answers import message_from_wire
 from rlb.client.delivery import Delivery
+from rlb.client.leavable import Leavable
 from rlb.client.settlements import Settlements
 from rlb.client.tail import SILENCE_S
 from rlb.client.transport import NDJSON, LinkError, Transport, is_passing
@@ -24,7 +24,7 @@ UNREADABLE = "not a StreamMessage"
 _log = logging.getLogger("rlb.client.subscription")
 
 
-class Subscription:
+class Subscription(Leavable[Delivery]):
     """Deliveries to one consumer of a group; iterate it with `async for`, it never ends by itself.
 
     It reconnects by itself. What the app still holds is not given again only because the connection is a new one,
@@ -66,26 +66,6 @@ class Subscription:
         # connection just before its ack came.
         self._settled: dict[_Name, None] = {}
         self._max_in_flight = max_in_flight
-        self._running: weakref.ref[AsyncGenerator[Delivery, None]] | None = None
-
-    def __aiter__(self) -> AsyncGenerator[Delivery, None]:
-        running = self._deliveries()
-        self._running = weakref.ref(running)
-        return running
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """End the subscription now; a loop that is left early ends it a little later by itself."""
-        running = self._running() if self._running is not None else None
-        if running is not None:
-            await running.aclose()
 
     async def ack(self, delivery: Delivery) -> None:
         """Settle a delivery of this subscription."""
@@ -99,7 +79,7 @@ class Subscription:
         self._held.pop((*delivery.stream, delivery.entry_id), None)
         await self._settlements.nack(delivery, reason)
 
-    async def _deliveries(self) -> AsyncGenerator[Delivery, None]:
+    async def _iterate(self) -> AsyncGenerator[Delivery, None]:
         patience = self._transport.patience()
         headers = {"Accept": NDJSON}
         while True:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import weakref
 from collections.abc import AsyncGenerator, Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pydantic_core import from_json
 
 from rlb.client.answers import message_from_wire
+from rlb.client.leavable import Leavable
 from rlb.client.transport import NDJSON, LinkError, Transport, is_passing
 from rlb.domain.entry import Gap
 from rlb.domain.entry_id import parse_entry_id
@@ -27,7 +26,7 @@ SILENCE_S = 40.0
 _log = logging.getLogger("rlb.client.tail")
 
 
-class Tail:
+class Tail(Leavable[StreamMessage]):
     """The messages of a stream up to the end of a generation; iterate it with `async for`.
 
     It reconnects by itself and goes on behind the last message that it gave. Messages that Redis no longer held by
@@ -65,29 +64,8 @@ class Tail:
         self._wait_s = wait_s
         self._patience_s = patience_s
         self._on_gap = on_gap
-        # Weak, so that a loop that is left early ends the connection: nothing else holds the iteration.
-        self._running: weakref.ref[AsyncGenerator[StreamMessage, None]] | None = None
 
-    def __aiter__(self) -> AsyncGenerator[StreamMessage, None]:
-        running = self._messages()
-        self._running = weakref.ref(running)
-        return running
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """End the tail now; a loop that is left early ends it a little later by itself."""
-        running = self._running() if self._running is not None else None
-        if running is not None:
-            await running.aclose()
-
-    async def _messages(self) -> AsyncGenerator[StreamMessage, None]:
+    async def _iterate(self) -> AsyncGenerator[StreamMessage, None]:
         loop = asyncio.get_running_loop()
         wait_until_s = loop.time() + self._wait_s
         patience = self._transport.patience(self._patience_s)
