@@ -76,3 +76,8 @@ annotations:
 {{- .Values.observer.serviceAccount.name | default "default" }}
 {{- end }}
 {{- end }}
+
+{{/* Whether an object of an operator is to be made: `enabled` is true, false, or "auto" for where its API is served. */}}
+{{- define "rlb.isWanted" -}}
+{{- if or (eq (toString .enabled) "true") (and (eq (toString .enabled) "auto") (.context.Capabilities.APIVersions.Has .api)) }}true{{ end }}
+{{- end }}

@@ -18,6 +18,16 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
+{{/* The group that volumes belong to. Nothing where the platform chooses one; it then does so for the pod. */}}
+{{- define "rlb.fsGroup" -}}
+{{- with .Values.securityContext.runAsGroup -}}
+fsGroup: {{ int . }}
+fsGroupChangePolicy: OnRootMismatch
+{{- else -}}
+{}
+{{- end }}
+{{- end }}
+
 {{/* Secrets are files, never variables: those are inherited, listed and dumped. */}}
 {{- define "rlb.env" -}}
 {{- $values := .context.Values }}

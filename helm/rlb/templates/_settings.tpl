@@ -40,3 +40,15 @@ tls_key_file: /etc/rlb/tls/tls.key
 {{- define "rlb.configMapName" -}}
 {{ include "rlb.fullname" .context }}-{{ .role }}
 {{- end }}
+
+{{/* The port in an address such as redis://host:6380/1, else the usual one. */}}
+{{- define "rlb.redisPort" -}}
+{{- regexFind ":\\d+$" (get (urlParse .Values.redis.url) "host") | trimPrefix ":" | default "6379" }}
+{{- end }}
+
+{{/* Empty if nothing is sent. */}}
+{{- define "rlb.otlpPort" -}}
+{{- with .Values.otel.endpoint }}
+{{- regexFind ":\\d+$" (get (urlParse .) "host") | trimPrefix ":" | default (hasPrefix "https:" . | ternary "443" "80") }}
+{{- end }}
+{{- end }}

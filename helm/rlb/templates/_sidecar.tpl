@@ -84,7 +84,6 @@ redis-llm-bridge/checksum-config: {{ include "rlb.settings" (dict "context" $ "r
 
 {{/* For the pod: the group of the socket's folder, which makes every container of the pod a member. */}}
 {{- define "rlb.sidecar.podSecurityContext" -}}
-{{- $ := eq "own" (include "rlb.context" .) | ternary . (.Subcharts).rlb -}}
-fsGroup: {{ int $.Values.securityContext.runAsGroup }}
-fsGroupChangePolicy: OnRootMismatch
+{{- $ := eq "own" (include "rlb.context" .) | ternary . (.Subcharts).rlb }}
+{{- include "rlb.fsGroup" $ }}
 {{- end }}
