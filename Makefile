@@ -79,7 +79,8 @@ bench: $(DEV) ## Measure against redis-py in the same run: a table, and a JSON f
 venv: $(DEV) ## Only make .venv, with all that development needs
 
 # Only the search path, a home for uv's cache and the certificates reach uv: settings of this machine stay out of the
-# files, and so does the address of any registry. run.txt follows dev.txt, so that one environment can hold both.
+# files, and so does the address of any registry. All others follow dev.txt, so that one environment can hold them, and
+# what an image runs on is what the tests ran on.
 COMPILE := env -i PATH="$$PATH" HOME="$$HOME" $${SSL_CERT_FILE:+SSL_CERT_FILE="$$SSL_CERT_FILE"} \
   UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --no-config --no-sources --quiet --universal \
   --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
@@ -88,6 +89,8 @@ COMPILE := env -i PATH="$$PATH" HOME="$$HOME" $${SSL_CERT_FILE:+SSL_CERT_FILE="$
 lock: $(DEV) ## Write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	@$(COMPILE) --all-extras --group dev --override requirements/unneeded.in --output-file requirements/dev.txt $(ARGS)
 	@$(COMPILE) --extra embedded --group build --constraints requirements/dev.txt --upgrade --output-file requirements/run.txt
+	@$(COMPILE) --constraints requirements/dev.txt --upgrade --output-file requirements/image.txt
+	@$(COMPILE:pyproject.toml=--group pyproject.toml:build) --constraints requirements/dev.txt --upgrade --output-file requirements/build.txt
 	@! grep -nE '://|index-url|find-links' requirements/*.txt || { echo "requirements/ names an address; it must not." >&2; exit 1; }
 
 .PHONY: clean
