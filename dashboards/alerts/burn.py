@@ -1,0 +1,80 @@
+"""Error budgets of 30 days, and at which speed of burning them somebody is told.
+
+Of each pair of windows the long one says that it matters, the short one that it still goes on, so that the alert ends
+soon after the errors do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dashboards.alerts.alert import Alert, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Burning `factor` times as fast as the budget lasts for, seen over both windows."""
+
+    factor: float
+    long: str
+    short: str
+    for_: str
+    severity: Severity
+
+
+SPEEDS = (
+    Speed(14.4, "1h", "5m", "2m", "critical"),
+    Speed(6, "6h", "30m", "15m", "critical"),
+    Speed(3, "1d", "2h", "1h", "warning"),
+    Speed(1, "3d", "6h", "3h", "warning"),
+)
+"""2 % of the budget in an hour, 5 % in six hours, 10 % in a day, 10 % in three days."""
+
+WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
+
+WRITE_ERRORS = "namespace:rlb_write_errors:ratio_rate"
+SLOW_DELIVERIES = "namespace:rlb_delivery_slow:ratio_rate"
+
+
+def _alerts(
+    name: str, ratio: str, budget: str, *, summary: str, description: str, first: str, dashboard: str
+) -> list[Alert]:
+    return [
+        Alert(
+            name=name,
+            expr=f"{ratio}{speed.long} > {speed.factor:g} * {budget}\n"
+            f"and on (namespace)\n"
+            f"{ratio}{speed.short} > {speed.factor:g} * {budget}",
+            for_=speed.for_,
+            severity=speed.severity,
+            summary=summary,
+            description=f"{description} {{{{ $value | humanizePercentage }}}} of them over {speed.long}, which is more "
+            f"than {speed.factor:g} times what the budget of 30 days allows. {first}",
+            dashboard=dashboard,
+            variables=("namespace",),
+            labels={"long": speed.long, "short": speed.short},
+        )
+        for speed in SPEEDS
+    ]
+
+
+ALERTS = (
+    *_alerts(
+        "RLBWriteErrorBudgetBurn",
+        WRITE_ERRORS,
+        "%%writeErrorBudget%%",
+        summary="Messages from apps are not written to Redis.",
+        description="Messages that apps of this namespace send are taken and then fail on their way to Redis:",
+        first="First: `rlb health` in a sidecar of the namespace, then the write errors by type on the dashboard.",
+        dashboard="rlb-overview",
+    ),
+    *_alerts(
+        "RLBDeliveryLatencyBudgetBurn",
+        SLOW_DELIVERIES,
+        "%%deliverySlowBudget%%",
+        summary="Messages reach their consumers too late.",
+        description="Messages were older than %%deliverySeconds%% s when a consumer group was handed them:",
+        first="First: `rlb groups`, which shows the groups that are worst off.",
+        dashboard="rlb-overview",
+    ),
+)

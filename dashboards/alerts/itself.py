@@ -1,0 +1,189 @@
+"""Alerts about rlb itself: whether it runs, reaches Redis, looks on, and can tell of it."""
+
+from __future__ import annotations
+
+from dashboards.alerts.alert import Alert
+from dashboards.alerts.promql import PROCESS, TARGET, increase_since_birth, indented
+
+OF_PROCESS = ("namespace", "job", "instance")
+
+REDIS_DOWN = Alert(
+    name="RLBRedisDown",
+    # One alert for a namespace, whether one process of it or all hundred have lost Redis.
+    expr="count by (namespace) (rlb_redis_up == 0)",
+    for_="1m",
+    severity="critical",
+    summary="Redis cannot be reached.",
+    description="""
+{{ $value | humanize }} processes of rlb have no connection to Redis: apps' messages are refused or lost once the queues
+are full, and nothing is known of streams and groups. First: `rlb health` in one of them, then Redis itself.""",
+    dashboard="rlb-overview",
+    variables=("namespace",),
+)
+
+POLL_STALE = Alert(
+    name="RLBPollStale",
+    # The second part is for a process that was never answered, as with too few rights: it has no time to tell. One
+    # that stands by has none either, and is well.
+    expr=f"""
+time() - max by ({PROCESS}) (rlb_poll_last_success_timestamp_seconds) > %%pollAgeSeconds%%
+or
+max by ({PROCESS}) (
+  time() - process_start_time_seconds > %%pollAgeSeconds%%
+  and on ({TARGET})
+  (
+    rlb_config_info{{scope!="off"}}
+    unless on ({TARGET}) rlb_poll_last_success_timestamp_seconds
+    unless on ({TARGET}) rlb_monitor_leader == 0
+  )
+)""",
+    for_="5m",
+    severity="warning",
+    summary="Streams and groups are not looked at any more.",
+    description="""
+{{ $labels.instance }} has not polled Redis with success for {{ $value | humanizeDuration }}: what the dashboards show
+of lag is missing or old, and alerts about groups cannot fire. First: `rlb health`, which says why polls fail.""",
+    dashboard="rlb-sidecar",
+    variables=OF_PROCESS,
+)
+
+NO_LEADER = Alert(
+    name="RLBObserverHasNoLeader",
+    # Only observers tell this. If none of them is left, they were there within the hour.
+    expr="""
+max by (namespace, job) (rlb_monitor_leader) == 0
+or
+(
+  0 * max by (namespace, job) (last_over_time(rlb_monitor_leader[1h]))
+  unless
+  max by (namespace, job) (rlb_monitor_leader)
+)""",
+    for_="5m",
+    severity="warning",
+    summary="None of the observers polls.",
+    description="""
+No observer of job {{ $labels.job }} watches the streams: they stand by for a leader that is not there, or are gone.
+First: look whether the observer's pods run, then `rlb health` in one of them.""",
+    dashboard="rlb-sidecar",
+    variables=("namespace", "job"),
+)
+
+PROBE_FAILING = Alert(
+    name="RLBProbeFailing",
+    expr=f"""
+sum by ({PROCESS}) (rate(rlb_probe_attempts_total{{outcome="failed"}}[10m]))
+/
+sum by ({PROCESS}) (rate(rlb_probe_attempts_total[10m]))
+  > %%probeFailedRatio%%""",
+    for_="5m",
+    severity="warning",
+    summary="Synthetic messages do not come back from Redis.",
+    description="""
+{{ $value | humanizePercentage }} of the probes of {{ $labels.instance }} do not make it through Redis and back: real
+messages go the same way. First: `rlb health`, which says why the last one failed.""",
+    dashboard="rlb-sidecar",
+    variables=OF_PROCESS,
+)
+
+DOWN = Alert(
+    name="RLBDown",
+    # A target of rlb is one that has told so: this needs no job's name.
+    expr=f"up == 0 and on ({TARGET}) present_over_time(rlb_build_info[6h])",
+    for_="5m",
+    severity="critical",
+    summary="A process of rlb does not answer.",
+    description="""
+{{ $labels.instance }} has not answered Prometheus for more than 5 minutes: the apps beside it can neither send nor read
+messages, or it is the observer that nobody hears of. First: `kubectl describe pod` and the log of container rlb.""",
+    dashboard="rlb-sidecar",
+    variables=OF_PROCESS,
+)
+
+TARGETS_MISSING = Alert(
+    name="RLBTargetsMissing",
+    expr="absent(rlb_build_info)",
+    for_="15m",
+    severity="critical",
+    summary="Prometheus finds no process of rlb at all.",
+    description="""
+No target has told of itself as rlb for 15 minutes, so none of the other alerts can fire: all of it is gone, or
+Prometheus does not look where it is. First: the page of targets of Prometheus, then the PodMonitor.""",
+    dashboard="rlb-overview",
+)
+
+EVENT_LOOP_LAG = Alert(
+    name="RLBEventLoopLag",
+    expr=f"""
+histogram_quantile(0.99, sum by ({PROCESS}, le) (rate(rlb_eventloop_lag_seconds_bucket[5m])))
+  > %%eventLoopLagSeconds%%""",
+    for_="10m",
+    severity="warning",
+    summary="A process of rlb is late with everything it does.",
+    description="""
+The event loop of {{ $labels.instance }} runs {{ $value | humanizeDuration }} late at times, and so does every token in
+it: it has too little CPU, or is throttled. First: CPU and throttling of the container.""",
+    dashboard="rlb-sidecar",
+    variables=OF_PROCESS,
+)
+
+CARDINALITY_OVERFLOW = Alert(
+    name="RLBCardinalityOverflow",
+    expr=f"""
+sum by (namespace, job, attribute) (
+{indented(increase_since_birth("rlb_cardinality_overflow_total", seen_by="rlb_build_info"))}
+) > 0""",
+    for_="",
+    keep_firing_for="1h",
+    severity="info",
+    summary="There are more models, groups or errors than have series of their own.",
+    description="""
+About {{ $value | humanize }} new values of {{ $labels.attribute }} are counted as "other" from now on, and alerts about
+models and groups cannot name them. First: see whether they are meant; RLB_LIMITS__SERIES and the other limits give
+room.""",
+    dashboard="rlb-sidecar",
+    variables=("namespace", "job"),
+)
+
+EXPORT_FAILING = Alert(
+    name="RLBTelemetryExportFailing",
+    # "dropped" counts spans, not exports.
+    expr=f"""
+sum by ({PROCESS}, signal) (rate(rlb_otlp_exports_total{{outcome="failed"}}[15m]))
+/
+sum by ({PROCESS}, signal) (rate(rlb_otlp_exports_total{{outcome=~"ok|failed"}}[15m]))
+  > %%exportFailedRatio%%""",
+    for_="15m",
+    severity="warning",
+    summary="Telemetry does not reach the collector.",
+    description="""
+{{ $value | humanizePercentage }} of the exports of {{ $labels.signal }} from {{ $labels.instance }} fail: they are
+missing in the backend. First: its log (otlp.export_fails says why), then the collector.""",
+    dashboard="rlb-sidecar",
+    variables=OF_PROCESS,
+)
+
+CLOCK_SKEW = Alert(
+    name="RLBClockSkew",
+    expr=f"max by ({PROCESS}) (abs(rlb_redis_clock_skew_seconds)) > %%clockSkewSeconds%%",
+    for_="15m",
+    severity="warning",
+    summary="The clocks of Redis and of a process of rlb differ.",
+    description="""
+The clock of {{ $labels.instance }} and that of Redis are {{ $value | humanizeDuration }} apart: rlb allows for it, but
+apps that compare their own time with that of messages see wrong ages. First: time synchronisation of both nodes.""",
+    dashboard="rlb-sidecar",
+    variables=OF_PROCESS,
+)
+
+ALERTS = (
+    REDIS_DOWN,
+    POLL_STALE,
+    NO_LEADER,
+    PROBE_FAILING,
+    DOWN,
+    TARGETS_MISSING,
+    EVENT_LOOP_LAG,
+    CARDINALITY_OVERFLOW,
+    EXPORT_FAILING,
+    CLOCK_SKEW,
+)

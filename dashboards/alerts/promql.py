@@ -1,0 +1,45 @@
+"""Pieces of expressions that several rules share.
+
+What is polled is told by every sidecar that touches a stream and by the observer: the greatest is the truth, for it
+is the fullest view. What is unknown is absent; so no rule takes "there is no such series" for 0.
+"""
+
+from __future__ import annotations
+
+GROUP = "namespace, model, group"
+"""One consumer group on the streams of one model. Outside Kubernetes there is no namespace; nothing depends on it."""
+
+TARGET = "namespace, job, instance"
+PROCESS = f"{TARGET}, pod"
+"""One process of rlb; `pod` for people, as there is none outside Kubernetes."""
+
+LAG = "namespace_model_group:rlb_group_lag:max"
+LAG_WORST = "namespace_model_group:rlb_group_lag_max:max"
+LAG_AGE = "namespace_model_group:rlb_group_lag_age_seconds:max"
+HEADROOM = "namespace_model_group:rlb_group_retention_headroom_seconds:min"
+RETENTION_AGE = "namespace_model:rlb_stream_retention_age_seconds:max"
+RETENTION_LIMIT = "namespace_model:rlb_stream_retention_limit:min"
+TOKEN_INTERVAL = "namespace_model:rlb_token_interval_seconds:p99_rate5m"  # noqa: S105 - no secret
+FIRST_TOKEN = "namespace_model:gen_ai_server_time_to_first_token_seconds:p95_rate10m"  # noqa: S105 - no secret
+
+
+def increase_since_birth(counter: str, *, seen_by: str) -> str:
+    """What a counter has gained in 15 minutes, its first value included.
+
+    increase() takes the first value of a series for something that has always been there. Many of ours appear with
+    their first event, or with their first thousand. A new series counts in full if the process was `seen_by`
+    Prometheus 15 minutes ago, without it, or is younger than that. A process that only Prometheus is new to has a
+    past that nobody needs to be called for.
+    """
+    return (
+        f"increase({counter}[15m]) > 0\n"
+        f"or\n"
+        f"({counter} > 0 unless {counter} offset 15m)\n"
+        f"and on ({TARGET})\n"
+        f"({seen_by} offset 15m or on ({TARGET}) process_start_time_seconds > time() - 900)"
+    )
+
+
+def indented(text: str) -> str:
+    """A text two spaces further to the right."""
+    return "\n".join(f"  {line}" for line in text.splitlines())
