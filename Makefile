@@ -50,10 +50,11 @@ fix: $(DEV) ## Format, and mend what the linter can
 	@$(BIN)/ruff format
 
 .PHONY: docs
-docs: $(DEV) ## Write the generated parts of README.md, docs/metrics.md and docs/rlb-top.md anew
+docs: $(DEV) ## Write the generated parts of README.md, of docs/ and of the chart anew
 	@PYTHONPATH=. $(BIN)/python tests/readme_tables.py
 	@PYTHONPATH=. $(BIN)/python tests/metrics_tables.py
 	@PYTHONPATH=. $(BIN)/python tests/top_tables.py
+	@$(BIN)/python -m tests.helm.generated
 
 .PHONY: dashboards
 dashboards: $(DEV) ## Write the dashboards, the rules and the chart's copies of them anew

@@ -1,7 +1,7 @@
 """The schema of the chart's values: values.yaml says what there is, `RULES` what more a value has to be.
 
-Names that are not in values.yaml are refused, so that a typo is told with its path. The part for `config` is that of rlb's
-own settings file, without what the chart decides itself and without passwords.
+Names that are not in values.yaml are refused, so that a typo is told with its path. The part for `config` is that of
+rlb's own settings file, without what the chart decides itself and without passwords.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboards.alerts import ALERT_NAMES
+from dashboards.alerts.thresholds import THRESHOLDS, Threshold
 from rlb.settings import json_schema
+from rlb.telemetry.catalogue import CATALOGUE
 from tests.helm.documented import Value, all_values
 from tests.support.helm import CHART
 
@@ -58,9 +60,7 @@ ENVIRONMENT: Schema = {
 }
 PROBE: Schema = {
     "type": "object",
-    "properties": {
-        name: SECONDS for name in ("periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold")
-    }
+    "properties": dict.fromkeys(("periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold"), SECONDS)
     | {"initialDelaySeconds": {"type": "integer", "minimum": 0}},
     "additionalProperties": False,
 }
@@ -85,7 +85,10 @@ RULES: Mapping[str, Schema] = {
     "redis.url": {
         "allOf": [
             {"pattern": r"^(rediss?://[^/?#\s]+(/[0-9]*)?|unix:///[^?#\s]+(\?db=[0-9]+)?)?$"},
-            {"not": {"pattern": "@"}, "description": "no user and no password: redis.username, redis.auth.existingSecret"},
+            {
+                "not": {"pattern": "@"},
+                "description": "no user and no password: redis.username, redis.auth.existingSecret",
+            },
         ]
     },
     "redis.auth.existingSecret": NAME,
@@ -162,6 +165,9 @@ RULES: Mapping[str, Schema] = {
     "keda.labels": LABELS,
     "keda.annotations": LABELS,
 }
+HIGHEST = {"tokenIntervalSeconds": 2.5, "timeToFirstTokenSeconds": 160, "eventLoopLagSeconds": 2.5}
+"""The highest buckets of what these thresholds are held against: above them nothing is ever found."""
+
 SETTINGS_PATHS = ("config", "sidecar.config", "observer.config")
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
@@ -217,6 +223,11 @@ def _resolved(schema: Schema, part: Any) -> Any:
 
 def _of(value: Value) -> Schema:
     described = {"description": value.text} if value.text else {}
+    if value.path[:-1] == ("prometheusRule", "thresholds"):
+        return {
+            **described,
+            **_of_threshold(next(item for item in THRESHOLDS.values() if item.camel == value.path[-1])),
+        }
     if value.name in SETTINGS_PATHS:
         return {**described, "allOf": [{"$ref": "#/definitions/settings"}]}
     if value.path[-1] in PROBES:
@@ -229,6 +240,17 @@ def _of(value: Value) -> Schema:
         return {**described, "type": "object", "additionalProperties": False, "properties": {}}
     kind = {} if "type" in rule or "enum" in rule else {"type": _kind(value.default)}
     return {**described, **kind, **rule}
+
+
+def _of_threshold(threshold: Threshold) -> Schema:
+    if isinstance(threshold.default, str):
+        # It stands between quotation marks, in a regular expression of PromQL.
+        return {"type": "string", "pattern": r"^[^\"\\\s]+$"}
+    if threshold.name == "delivery_seconds":
+        return {"enum": list(CATALOGUE["rlb.message.age"].buckets)}
+    schema: Schema = {"type": "number", "minimum": 0}
+    highest = 1 if threshold.unit == "1" else HIGHEST.get(threshold.camel)
+    return schema if highest is None else {**schema, "maximum": highest}
 
 
 def _kind(default: Any) -> str:
