@@ -152,7 +152,7 @@ async def test_a_user_who_may_not_is_told(own_server: OwnServer, make_probing: M
     server = own_server(config=("user default on nopass ~llm:stream* +@all",))
     probing = make_probing(server.url)
     await eventually(lambda: probing.done[:1] == [None])
-    assert probing.probe.reason == "Redis answered NOPERM"
+    assert probing.probe.reason == "Redis answered NOPERM (a key)"
 
 
 async def test_nothing_is_left_of_it(valkey: RedisServer, redis: Redis, make_probing: MakeProbing) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rlb._version import __version__
-from rlb.cli import config, dead_letters, groups, health, observe, pending, produce, removal, run, streams, tail
+from rlb.cli import acl, config, dead_letters, groups, health, observe, pending, produce, removal, run, streams, tail
 from rlb.cli.demo import command as demo
 
 SIDECAR = "Sidecar"
@@ -47,7 +47,7 @@ def root(
 
 
 for panel, commands in {
-    SIDECAR: (run.run, observe.observe, demo.demo, health.health, config.config),
+    SIDECAR: (run.run, observe.observe, demo.demo, health.health, config.config, acl.acl),
     TOKENS: (produce.produce, tail.tail),
     STREAMS: (streams.streams, streams.info, removal.trim, removal.delete),
 }.items():

@@ -40,6 +40,11 @@ class ServerVersion:
         """Whether `idle` of a consumer is the time since its last attempt, and `inactive` that since a success."""
         return self.product == "valkey" or self.numbers >= (7, 2)
 
+    @property
+    def has_eval_ro(self) -> bool:
+        """Whether a script can be run as one that only reads, for which the right to read its keys is enough."""
+        return self.numbers >= (7, 0)
+
 
 def parse_server_version(info: str) -> ServerVersion | None:
     """Read the `server` section of INFO; None if it names no version."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rlb.monitor.state import StreamState
+from rlb.redis_io.replies import ReplyError
 
 SLICE_STREAMS = 128
 """Streams asked for together."""
@@ -34,9 +35,17 @@ class Budget:
     """Streams of which Redis refused to tell."""
     is_partly_refused: bool = False
     errors: dict[str, int] = field(default_factory=dict)
+    denied: set[str] = field(default_factory=set)
+    """What of it the user may not ask for, as `ReplyError.summary` says it."""
 
     def note_error(self, kind: str) -> None:
         self.errors[kind] = self.errors.get(kind, 0) + 1
+
+    def note_reply(self, error: ReplyError) -> None:
+        """Count an error reply, and keep what was denied."""
+        self.note_error(error.prefix)
+        if error.is_denial:
+            self.denied.add(error.summary)
 
 
 def slices(states: Iterable[StreamState], budget: Budget) -> Iterator[list[StreamState]]:

@@ -112,4 +112,4 @@ class Cleanup:
     def _note_refusal(self, error: ReplyError) -> None:
         if self._refused != error.prefix:
             self._refused = error.prefix
-            _log.warning("cleanup.refused", extra={"reason": f"Redis answered {error.prefix}"})
+            _log.warning("cleanup.refused", extra={"reason": f"Redis answered {error.summary}"})

@@ -148,4 +148,4 @@ class Lease:
 def _reason(error: Exception) -> str:
     if isinstance(error, ApiError):
         return error.detail
-    return f"Redis answered {error.prefix}" if isinstance(error, ReplyError) else "Redis does not answer"
+    return f"Redis answered {error.summary}" if isinstance(error, ReplyError) else "Redis does not answer"

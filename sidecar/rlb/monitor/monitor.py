@@ -197,6 +197,8 @@ class Monitor:
         if done.errors:
             refused = ", ".join(f"{count} x {kind}" for kind, count in sorted(done.errors.items()))
             trouble = f"Redis refused some of what was asked: {refused}"
+            if done.denied:
+                trouble = f"{trouble}; its user lacks {', '.join(sorted(done.denied))}"
         if trouble is not None and self.trouble in (None, NOT_POLLED):
             _log.warning("monitor.incomplete", extra={"reason": trouble})
         if trouble is None and self._refused_until_s > time.monotonic():

@@ -102,7 +102,7 @@ class Poller:
         replies = self._whole(await self._link.exchange(first_round, count))
         time = replies[0]
         if isinstance(time, ReplyError):
-            budget.note_error(time.prefix)
+            budget.note_reply(time)
             raise api_error(time, "TIME")
         at_ms = int(time[0]) * 1000 + int(time[1]) // 1000
         outcomes: list[Outcome] = []
@@ -119,20 +119,20 @@ class Poller:
         if questions:
             budget.commands += len(questions)
             answers = await self._ask([command for command, _ in questions])
-            for (_, take), answer in zip(questions, answers, strict=True):
+            for (command, take), answer in zip(questions, answers, strict=True):
                 if isinstance(answer, ReplyError):
-                    self._note_refusal(answer, budget)
+                    self._note_refusal(command, answer, budget)
                 else:
                     take(answer)
         return outcomes
 
-    def _note_refusal(self, error: ReplyError, budget: Budget) -> None:
+    def _note_refusal(self, command: Command, error: ReplyError, budget: Budget) -> None:
         """A part of the answer that there is none of: it stays unknown. Most of these are groups that have gone."""
         if error.prefix == "NOGROUP" or is_no_key(error):
             return
-        budget.note_error(error.prefix)
+        budget.note_reply(error)
         budget.is_partly_refused = True
-        if error.prefix == "NOPERM" and "eval" in str(error).lower():
+        if error.is_denial and command[0] == self._eval:
             # Counted by XRANGE then, which costs the payload.
             self._may_run_scripts = False
 
@@ -157,9 +157,10 @@ class Poller:
             (self._eval, READ_STREAM.text, 1, state.key, cap, COUNTED_AT_ONCE)
             for (_, state, _), cap in zip(again, caps, strict=True)
         ]
-        for (number, state, reading), cap, reply in zip(again, caps, await self._ask(commands), strict=True):
+        replies = await self._ask(commands)
+        for (number, state, reading), cap, command, reply in zip(again, caps, commands, replies, strict=True):
             if isinstance(reply, ReplyError):
-                self._note_refusal(reply, budget)
+                self._note_refusal(command, reply, budget)
                 continue
             groups, stream, counts = reply
             ttl_ms = reading.ttl_ms if reading.ttl_ms is not None else -1
@@ -184,7 +185,7 @@ class Poller:
             if isinstance(reply, ReplyError):
                 if is_no_key(reply):
                     return Gone()
-                budget.note_error(reply.prefix)
+                budget.note_reply(reply)
                 budget.failed += 1
                 return Failed(reply.prefix)
         groups, stream, ttl_ms = replies

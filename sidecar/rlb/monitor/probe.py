@@ -116,7 +116,7 @@ class Probe:
         except TimeoutError:
             reason = f"no answer within {self._timeout_s:g} s"
         except ReplyError as error:
-            reason = f"Redis answered {error.prefix}"
+            reason = f"Redis answered {error.summary}"
         except ApiError as error:
             reason = error.detail
         finally:

@@ -43,6 +43,7 @@ class Round:
     seconds: float
     skipped: int
     errors: dict[str, int]
+    denied: set[str]
     is_in_vain: bool
     """Whether streams were polled and Redis refused to tell of every one of them."""
     is_partly_refused: bool
@@ -103,7 +104,7 @@ class Rounds:
             skipped = len(due) - polled + self._watchlist.overflow
             is_in_vain = polled > 0 and budget.failed == polled
             seconds = time.monotonic() - started_s
-            return Round(now_ms, seconds, skipped, budget.errors, is_in_vain, budget.is_partly_refused)
+            return Round(now_ms, seconds, skipped, budget.errors, budget.denied, is_in_vain, budget.is_partly_refused)
 
     async def _poll_in_turn(self, pieces: Iterator[list[StreamState]], budget: Budget) -> int:
         """Poll slice after slice, with pauses for others, until the budget is spent; gives how many were polled."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rlb.errors import (
     ApiError,
     GroupNotFoundError,
@@ -16,14 +18,39 @@ from rlb.errors import (
     WrongTypeError,
 )
 
+_DENIED_COMMAND = re.compile(r"permissions to run the '([a-z_.|-]{1,64})' command")
+_DENIED_IN_SCRIPT = ("ACL failure in script", "The user executing the script can't")
+
 
 class ReplyError(RlbError):
     """An error reply. Its text may quote arguments, so it is matched here and never shown to an app."""
 
     @property
     def prefix(self) -> str:
-        """The first word, by which Redis names the kind: `WRONGTYPE`, `OOM`, `ERR`."""
-        return str(self).partition(" ")[0]
+        """The first word, by which Redis names the kind: `WRONGTYPE`, `OOM`, `ERR`.
+
+        What is denied to a script is NOPERM too, though Redis calls it an `ERR` or gives it no kind.
+        """
+        text = str(self)
+        return "NOPERM" if any(words in text for words in _DENIED_IN_SCRIPT) else text.partition(" ")[0]
+
+    @property
+    def is_denial(self) -> bool:
+        """Whether the ACL is why."""
+        return self.prefix == "NOPERM"
+
+    @property
+    def summary(self) -> str:
+        """Its kind, and of a denial what was denied: `NOPERM (xadd)`, `NOPERM (a key)`; nothing from an app."""
+        if not self.is_denial:
+            return self.prefix
+        text = str(self)
+        if (command := _DENIED_COMMAND.search(text)) is not None:
+            return f"NOPERM ({command[1]})"
+        if "access" in text and "key" in text:
+            return "NOPERM (a key)"
+        # Before 7.2 Redis does not say which.
+        return "NOPERM (a command of a script)" if "script" in text else "NOPERM"
 
 
 class ConnectionLostError(RlbError):
@@ -85,7 +112,7 @@ def api_error(error: Failure, what: str) -> ApiError:
     if prefix in _REFUSED_FOR_NOW:
         return RedisUnavailableError(f"{what}: Redis answered {prefix}")
     if prefix in _DENIED:
-        return RedisUnavailableError(f"{what}: Redis denies it to this user ({prefix}); check the ACL")
+        return RedisUnavailableError(f"{what}: Redis denies this user what it takes: {error.summary}; see `rlb acl`")
     if "Invalid stream ID" in text or "invalid start ID" in text:  # the latter behind the highest id of all
         return InvalidIdError(f"{what}: not an entry id")
     if "unknown command" in text or "unknown subcommand" in text or "syntax error" in text.lower():
