@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,7 @@ import pytest
 from tests.servers.process import RedisServer
 from tests.support.process import SidecarProcess
 from tests.support.prometheus import free_port
+from tests.telemetry.counted import CountedCore, StartCounted
 
 
 class ScrapedSidecar(SidecarProcess):
@@ -43,3 +44,24 @@ def start_scraped(valkey: RedisServer, short_tmp: Path) -> Iterator[StartScraped
             return sidecar
 
         yield start
+
+
+@pytest.fixture
+async def start(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StartCounted]:
+    """A factory of connected cores that are counted; their sweeps come often."""
+    monkeypatch.setattr("rlb.telemetry.instruments.SWEEP_S", 0.02)
+    cores: list[CountedCore] = []
+
+    async def make(url: str, **changes: dict[str, float]) -> CountedCore:
+        cores.append(CountedCore(url, **changes))
+        await cores[-1].core.ready()
+        return cores[-1]
+
+    yield make
+    for core in cores:
+        await core.close()
+
+
+@pytest.fixture
+async def counted(start: StartCounted, valkey: RedisServer) -> CountedCore:
+    return await start(valkey.url)

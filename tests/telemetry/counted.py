@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from rlb.telemetry.instruments import Instruments
 from rlb.telemetry.labels import LabelCaps
 from rlb.telemetry.registry import HistogramPoint, NumberPoint, Registry
-from tests.support.cores import RunningCore, settings_of
+from tests.support.cores import Connection, RunningCore, settings_of
 
 
 class Counts:
@@ -67,3 +67,16 @@ class CountedCore(Counts):
     async def close(self) -> None:
         await self.core.close()
         await self.instruments.close()
+
+
+class StartCounted(Protocol):
+    async def __call__(self, url: str, **changes: dict[str, float]) -> CountedCore: ...
+
+
+def leave(core: RunningCore, connection: Connection) -> None:
+    """The connection ends, as when its peer has gone."""
+    core.core.appender.release(connection.producer)
+
+
+def completed(counted: CountedCore) -> dict[str | None, float]:
+    return counted.values("rlb.generation.completed", "finish_reason")
