@@ -50,8 +50,8 @@ fix: $(DEV) ## Format, and mend what the linter can
 	@$(BIN)/ruff format
 
 .PHONY: docs
-docs: $(DEV) ## Write the generated parts of README.md, of docs/ and of the chart anew
-	@PYTHONPATH=. $(BIN)/python tests/readme_tables.py
+docs: $(DEV) ## Write the generated parts of docs/ and of the chart anew
+	@PYTHONPATH=. $(BIN)/python tests/settings_table.py
 	@PYTHONPATH=. $(BIN)/python tests/metrics_tables.py
 	@PYTHONPATH=. $(BIN)/python tests/top_tables.py
 	@$(BIN)/python -m tests.helm.generated

@@ -1,4 +1,4 @@
-"""The README is true: its settings table is generated, and its examples run."""
+"""The README is true: its examples run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.readme_tables import README, with_tables
 from tests.servers.process import RedisServer
+
+README = Path(__file__).parent.parent / "README.md"
 
 
 def section(title: str) -> str:
@@ -23,11 +24,6 @@ def section(title: str) -> str:
 def blocks(title: str, language: str) -> list[str]:
     """The fenced examples of a section."""
     return re.findall(rf"```{language}\n(.*?)```", section(title), flags=re.DOTALL)
-
-
-def test_settings_table_is_current() -> None:
-    """The table between the marks is what the settings say of themselves (`make docs` writes it)."""
-    assert with_tables(README.read_text()) == README.read_text()
 
 
 @pytest.mark.timeout(120)

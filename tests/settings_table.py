@@ -1,4 +1,4 @@
-"""The generated parts of the README: `make docs` writes them, a test holds the README against them."""
+"""The generated part of docs/settings.md: `make docs` writes it, a test holds the page against it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from pathlib import Path
 
 from rlb.settings import settings_table
 
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 
 
-def with_tables(text: str) -> str:
-    """The README with its generated parts as they are now."""
+def with_table(text: str) -> str:
+    """The page with its generated part as it is now."""
     head, begin, rest = text.partition("<!-- settings -->\n")
     _, end, tail = rest.partition("<!-- /settings -->")
     return f"{head}{begin}{settings_table().strip()}\n{end}{tail}"
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text()))
+    PAGE.write_text(with_table(PAGE.read_text()))
