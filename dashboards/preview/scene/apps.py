@@ -25,12 +25,12 @@ AGENT_TURNS = 12
 TURNS = 5
 RETRY_S = 1.0
 
-MODERATION_S = 0.001
-"""What the slow group spends on a message, as long as its database answers ..."""
-DATABASE_S, PAUSE_S = 6.0, 7.0
-"""... which it does for so long, with pauses between."""
+DATABASE_S, PAUSE_S = 8.0, 7.0
+"""For how long the slow group's database answers, and for how long it then does not."""
 REFUSED_EVERY = 1500
-"""One in so many messages it cannot take: given back each time, until it is a dead letter."""
+"""One in so many messages it cannot take: given back each time, until it is a dead letter ..."""
+REFUSAL_S = 2.0
+"""... and after so long."""
 
 
 class Apps:
@@ -84,22 +84,27 @@ class Apps:
         """Read in turns: for a while quickly, then not at all; a few messages are never taken."""
         until_s = time.monotonic() + DATABASE_S
         number = 0
-        async for delivery in self._bridge.subscribe(group, consumer=consumer, max_in_flight=64):
-            number += 1
-            if delivery.delivery_count > 1 or number % REFUSED_EVERY == 0:
-                with contextlib.suppress(RlbError):
-                    await delivery.nack("label not in the schema")
-                continue
-            await asyncio.sleep(MODERATION_S)
-            await _acknowledge(delivery)
-            if time.monotonic() > until_s:
-                await asyncio.sleep(self._random.uniform(0.6, 1.2) * PAUSE_S)
-                until_s = time.monotonic() + DATABASE_S
+        async with asyncio.TaskGroup() as settled:
+            async for delivery in self._bridge.subscribe(group, consumer=consumer, max_in_flight=300):
+                number += 1
+                if delivery.delivery_count > 1 or number % REFUSED_EVERY == 0:
+                    settled.create_task(_refuse(delivery))
+                    continue
+                settled.create_task(_acknowledge(delivery))
+                if time.monotonic() > until_s:
+                    await asyncio.sleep(self._random.uniform(0.6, 1.2) * PAUSE_S)
+                    until_s = time.monotonic() + DATABASE_S
 
 
 async def _acknowledge(delivery: Delivery) -> None:
     with contextlib.suppress(RlbError):  # it comes again, to be acknowledged then
         await delivery.ack()
+
+
+async def _refuse(delivery: Delivery) -> None:
+    await asyncio.sleep(REFUSAL_S)
+    with contextlib.suppress(RlbError):
+        await delivery.nack("label not in the schema")
 
 
 LLAMA, MISTRAL, _, QWEN = MODELS

@@ -4,7 +4,7 @@ A Valkey, two sidecars with their apps, an observer and a model server's metrics
 `indexer` has no consumer: it falls behind, streams at their MAXLEN lose what it has not read, streams that expire take
 more along. Then a sidecar is restarted, the indexer comes back, and catches up.
 
-    python -m dashboards.preview.scene.stage [--minutes 12] [--folder dashboards/preview/data]
+    python -m dashboards.preview.scene.stage [--minutes 15] [--folder dashboards/preview/data]
 
 The folder then holds `tsdb` (of Prometheus) and `scene.json`: when it began, when it ended, and what happened when.
 """
@@ -38,17 +38,16 @@ from .vllm import ModelServer
 
 HERE = Path(__file__).parent.parent
 RULES = HERE.parent / "generated" / "rules"
-SCRAPE_S = 2
-EVENTS = {"dies": 0.35, "restarts": 0.72, "returns": 0.74}
+SCRAPE_S = 5
+EVENTS = {"dies": 0.27, "restarts": 0.6, "returns": 0.7}
 """What happens, and after which part of the time."""
 
 SETTINGS = {
     "RLB_STREAM__MAX_LENGTH": "10000",
     "RLB_STREAM__RETENTION_MS": "150000",
     "RLB_GROUPS__CLAIM_IDLE_MS": "20000",
-    "RLB_MONITOR__INTERVAL_SECONDS": "2",
-    "RLB_MONITOR__IDLE_INTERVAL_SECONDS": "6",
-    "RLB_MONITOR__SWEEP_SECONDS": "4",
+    "RLB_MONITOR__IDLE_INTERVAL_SECONDS": "10",
+    "RLB_MONITOR__SWEEP_SECONDS": "5",
     "RLB_MONITOR__DEAD_CONSUMER_SECONDS": "60",
     "RLB_MONITOR__PROBE_SECONDS": "2",
     "RLB_MONITOR__TOP_STREAMS": "5",
@@ -160,7 +159,7 @@ async def indexing(clock: Clock, apps: Apps) -> None:
     await clock.until(EVENTS["dies"])
     task.cancel()
     await clock.until(EVENTS["returns"])
-    await apps.keep_up("indexer", "indexer-84f6-b3npd", per_message_s=0.0008)
+    await apps.keep_up("indexer", "indexer-84f6-b3npd", per_message_s=0.0005)
 
 
 class Restarted:
@@ -193,7 +192,7 @@ async def restarting(clock: Clock, restarted: Restarted) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=12.0)
+    parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--folder", type=Path, default=HERE / "data")
     chosen = parser.parse_args()
     assert PROMETHEUS is not None, "prometheus is not installed (Debian: apt-get install prometheus)"
