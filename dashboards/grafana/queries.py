@@ -71,13 +71,11 @@ def _once(metric: Known, inner: str, by: By, how: How | None) -> str:
     """What instances tell, by some labels: of each polled thing once."""
     names, how = labels_of(by), how or metric.how
     check_labels(metric, names)
-    own = (*(name for name in names if name not in metric.labels), *metric.labels)
-    if not metric.polled or how == "max" or set(names) & {"instance", "pod"}:
-        return together(how, inner, names)
-    if how == "min":  # the smallest of all is the smallest of each: nothing is counted twice
-        return together("min", inner, names)
-    per_thing = together("max", inner, own)
-    return per_thing if set(names) == set(own) else together("sum", per_thing, names)
+    if not metric.polled or how != "sum" or set(names) & {"instance", "pod"}:
+        return together(how, inner, names)  # the greatest or smallest of all needs no care: nothing is added up
+    each = ("namespace", *metric.labels)  # a namespace may have a Redis of its own
+    per_thing = together("max", inner, each)
+    return per_thing if set(names) == set(each) else together("sum", per_thing, names)
 
 
 def level(name: str, by: By = (), where: Mapping[str, str] | None = None, *, how: How | None = None) -> str:

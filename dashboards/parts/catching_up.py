@@ -1,0 +1,131 @@
+"""Whether groups that are behind will catch up, and how they do on their streams."""
+
+from __future__ import annotations
+
+from dashboards.grafana.links import CELL, cell, drill_down
+from dashboards.grafana.panels import Panel, timeseries
+from dashboards.grafana.queries import level, rate, rise, top
+from dashboards.grafana.style import COUNT, PER_SECOND, QUALITY, SECONDS, STATUS, about, bad_above, bad_below
+from dashboards.grafana.tables import Column, Key, table
+from dashboards.grafana.targets import series
+from dashboards.parts.lag import GROUP_LEGEND, NO_GROUP, OF_GROUP
+
+ILL = {"status": '=~"lagging|stalled|stopped|rewound|losing|unknown"'}
+
+ADDED = rate("rlb.stream.entries_added", "model")
+READ = rate("rlb.group.entries_read", OF_GROUP)
+SURPLUS = f"{READ} - on (model) group_left () {ADDED}"
+
+
+def rates() -> Panel:
+    return timeseries(
+        "Written and read",
+        about(
+            "Messages written to the streams of each model, by whomever, and read from them by each group.",
+            bad="a group's line below that of its model for long.",
+            then="*Surplus* says by how much; start more readers of that group.",
+        ),
+        PER_SECOND,
+        series(top(ADDED, 5), "written · {{model}}"),
+        series(top(READ), GROUP_LEGEND),
+        w=8,
+        no_value=NO_GROUP,
+    )
+
+
+def surplus() -> Panel:
+    return timeseries(
+        "Surplus: read more than written",
+        about(
+            "Messages read less messages written, each second. Above 0 the group catches up, below it falls back.",
+            bad="below 0 for minutes, for a group that is behind.",
+            then="start more readers of that group, or make each faster. Alert: RLBConsumerGroupLagGrowing.",
+        ),
+        PER_SECOND,
+        series(f"bottomk(10, {SURPLUS})", GROUP_LEGEND),
+        w=8,
+        lowest=None,
+        no_value=NO_GROUP,
+    )
+
+
+def time_to_catch_up() -> Panel:
+    return timeseries(
+        "Time to catch up",
+        about(
+            "How long a group needs at the present rates until it has read everything; the ten slowest. A group that "
+            "does not read more than is written has no line: it never will.",
+            bad="longer than *Time until undelivered messages are lost*, or no line for a group that is behind.",
+            then="compare with *Surplus*; start more readers of that group.",
+        ),
+        SECONDS,
+        series(top(f"{level('rlb.group.lag', OF_GROUP)} / ({SURPLUS} > 0)"), GROUP_LEGEND),
+        w=8,
+        no_value="No group is catching up: none is behind, or none reads more than is written",
+    )
+
+
+def by_group() -> Panel:
+    """One row for each group on each model."""
+    by = ("namespace", *OF_GROUP)
+    ill = level("rlb.group.streams", by, ILL)
+    return table(
+        "Groups",
+        about(
+            "How each group does on each model at this moment. Click a group to narrow this dashboard to it.",
+            bad="a red cell: messages lost, no reader, or too little time left.",
+            then="`rlb groups` lists its worst streams, `rlb pending` what it was handed; `rlb-top` shows both live.",
+        ),
+        (
+            Key("group", "Group", drill_down("rlb-groups", group=CELL, model=cell("Model")), hint="Only this one"),
+            Key("model", "Model", drill_down("rlb-streams", model=CELL), hint="Streams of this model", width=240),
+            Key("namespace", "Namespace"),
+        ),
+        Column("Oldest undelivered", SECONDS, level("rlb.group.lag.age", by)),
+        Column("Undelivered", COUNT, level("rlb.group.lag", by)),
+        Column("On the worst stream", COUNT, level("rlb.group.lag.max", by)),
+        Column("Until lost", SECONDS, level("rlb.group.retention.headroom", by), bad_below(60, 900)),
+        Column("Lost, 24 h", COUNT, rise("rlb.group.lost", "24h", by), bad_above(0.5), decimals=0),
+        Column("Pending", COUNT, level("rlb.group.pending", by)),
+        Column("Oldest pending", SECONDS, level("rlb.group.pending.age", by)),
+        Column("Active readers", COUNT, level("rlb.group.consumers", by, {"state": '="active"'}), bad_below(1)),
+        Column("Streams not ok", COUNT, f"{ill} or 0 * {level('rlb.group.streams', by)}"),
+        no_value=NO_GROUP,
+        sort="Oldest undelivered",
+    )
+
+
+def status() -> Panel:
+    return timeseries(
+        "Streams by status",
+        about(
+            "On how many streams the groups have which status. *lagging*: behind, and reading. *stalled*: behind, and "
+            "not reading. *stopped*: has no reader. *rewound*: set back on purpose. *losing*: trimmed before it was "
+            "read. *unknown*: cannot be told.",
+            bad="anything but *ok*; *losing* first.",
+            then="`rlb streams --status losing` (or another) lists them. Alerts: RLBConsumerGroupStalled, "
+            "RLBMessagesLost.",
+        ),
+        COUNT,
+        series(level("rlb.group.streams", "status"), "{{status}}"),
+        stacked=True,
+        colours=STATUS,
+        no_value=NO_GROUP,
+    )
+
+
+def quality() -> Panel:
+    return timeseries(
+        "Streams by how well their lag is known",
+        about(
+            "*exact*: counted by rlb. *server*: as Redis says. *bounded*: at least as much as is shown. *unknown*: "
+            "deleted entries or an old Redis make it impossible to tell; such streams are in no sum of lag.",
+            bad="*unknown* where there was none: lag is more than what is shown.",
+            then="`rlb info` on such a stream (`rlb streams --status unknown`). Alert: RLBLagUnknown.",
+        ),
+        COUNT,
+        series(level("rlb.group.lag.streams", "quality"), "{{quality}}"),
+        stacked=True,
+        colours=QUALITY,
+        no_value=NO_GROUP,
+    )

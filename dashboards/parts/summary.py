@@ -1,0 +1,84 @@
+"""Tables of everything at a glance."""
+
+from __future__ import annotations
+
+from dashboards.grafana.links import CELL, drill_down
+from dashboards.grafana.panels import Panel
+from dashboards.grafana.queries import (
+    level,
+    quantile,
+    rate,
+    ratio,
+    renamed,
+    rise,
+    selector,
+    together,
+)
+from dashboards.grafana.style import (
+    COUNT,
+    PER_SECOND,
+    SECONDS,
+    SHARE,
+    TIME,
+    about,
+    bad_above,
+)
+from dashboards.grafana.tables import Column, Key, table
+
+SENT = "messaging.client.sent.messages"
+TO_FIRST = "gen_ai.server.time_to_first_token"
+FAILED = {"error_type": '!=""'}
+
+
+def by_model() -> Panel:
+    """One row for each model."""
+    of = "model"
+
+    def of_request(expression: str) -> str:
+        return together("max", renamed(expression, "gen_ai_request_model", of), of)
+
+    failed = ratio(rate(SENT, "gen_ai_request_model", FAILED), rate(SENT, "gen_ai_request_model"))
+    narrow = drill_down("rlb-overview", model=CELL)
+    return table(
+        "Models",
+        about(
+            "What each model does at this moment. Click a model to narrow this dashboard to it.",
+            bad="a red cell; a model far slower than the others.",
+            then="click the model, then follow the links at the top: they keep the choice.",
+        ),
+        (Key(of, "Model", narrow, "Only this model", width=260),),
+        Column("Tokens/s", PER_SECOND, rate("rlb.ingest.tokens", of)),
+        Column("Active", COUNT, level("rlb.generation.active", of)),
+        Column("First token p95", SECONDS, of_request(quantile(0.95, TO_FIRST, "gen_ai_request_model"))),
+        Column("Interval p99", SECONDS, quantile(0.99, "rlb.token.interval", of)),
+        Column("Failed writes", SHARE, of_request(failed), bad_above(0.01, 0.001), decimals=2),
+        Column("Oldest undelivered", SECONDS, level("rlb.group.lag.age", of)),
+        Column("Undelivered", COUNT, level("rlb.group.lag", of)),
+        Column("Lost, 24 h", COUNT, rise("rlb.group.lost", "24h", of), bad_above(0.5), decimals=0),
+        no_value="No model in these sidecars",
+        sort="Tokens/s",
+    )
+
+
+def alerts() -> Panel:
+    """What fires."""
+    firing = selector("ALERTS", {"alertname": '=~"RLB.+"', "alertstate": '="firing"'}, wide=True)
+    since = selector("ALERTS_FOR_STATE", {"alertname": '=~"RLB.+"'}, wide=True)
+    by = ("severity", "alertname", "namespace", "model", "group", "instance")
+    return table(
+        "Firing alerts",
+        about(
+            "Alerts of rlb that fire at this moment, as the Prometheus of this dashboard evaluates them.",
+            bad="any with severity `critical`.",
+            then="click its name for the runbook.",
+        ),
+        (
+            Key("alertname", "Alert", "/d/rlb-runbooks?${datasource:queryparam}", "Runbooks", width=300),
+            Key("severity", "Severity", width=100),
+            *(Key(label, label.capitalize()) for label in by[2:]),
+        ),
+        Column("Since", TIME, together("max", f"1000 * ({since} and ignoring (alertstate) {firing})", by)),
+        h=7,
+        no_value="No alert fires, or the rules are evaluated elsewhere",
+        sort="Since",
+    )
