@@ -1,0 +1,65 @@
+// Draws every dashboard into docs/dashboards, from what the scene has left: `npm run pictures [-- uid …]`.
+
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+
+import { type Browser, chromium } from 'playwright-core';
+import sharp from 'sharp';
+
+import { bundle } from './bundle';
+import { startPrometheus } from './prometheus';
+import { serve } from './server';
+
+const DASHBOARDS = resolve(process.env.DASHBOARDS ?? '../generated');
+const SCENE = resolve(process.env.SCENE ?? 'data');
+const PICTURES = resolve(process.env.PICTURES ?? '../../docs/dashboards');
+const WIDTH = 1600;
+const PATIENCE_MS = 60_000;
+const SETTLED_MS = 500;
+const LARGEST_BYTES = 400_000;
+
+async function main(): Promise<void> {
+  const wanted = process.argv.slice(2);
+  const all = (await readdir(DASHBOARDS)).filter((name) => name.endsWith('.json')).map((name) => basename(name, '.json'));
+  await mkdir(PICTURES, { recursive: true });
+  await using prometheus = await startPrometheus(SCENE);
+  await using server = await serve({ bundle: await bundle(), dashboards: DASHBOARDS, scene: SCENE, prometheus: prometheus.url });
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync', '--force-color-profile=srgb', '--font-render-hinting=none'],
+  });
+  try {
+    for (const uid of wanted.length ? wanted : all.sort()) {
+      await picture(browser, server.url, uid);
+    }
+  } finally {
+    await browser.close();
+  }
+}
+
+async function picture(browser: Browser, url: string, uid: string): Promise<void> {
+  const page = await browser.newPage({ viewport: { width: WIDTH, height: 1000 } });
+  page.on('pageerror', (error) => console.error(`${uid}: ${error.stack}`));
+  page.on('console', (message) => message.type() === 'error' && console.error(`${uid}: ${message.text()} ${message.location().url}`));
+  await page.goto(`${url}/?uid=${uid}`);
+  await page.waitForSelector('body[data-done]', { timeout: PATIENCE_MS });
+  // Tables below the window are not painted, so the window becomes as tall as the page.
+  const height = await page.evaluate(() => document.documentElement.scrollHeight);
+  await page.setViewportSize({ width: WIDTH, height });
+  await page.waitForTimeout(SETTLED_MS);
+  const complaints: string[] = JSON.parse((await page.getAttribute('body', 'data-complaints')) ?? '[]');
+  const file = join(PICTURES, `${uid}.png`);
+  await writeFile(file, await small(await page.screenshot()));
+  await page.close();
+  const { size } = await stat(file);
+  console.log(`${file}: ${Math.round(size / 1000)} kB${size > LARGEST_BYTES ? ', TOO LARGE' : ''}`);
+  complaints.forEach((complaint) => console.log(`  ${complaint}`));
+}
+
+/** The picture with as many colours as a screen full of lines and text needs. */
+async function small(png: Buffer): Promise<Buffer> {
+  return sharp(png).png({ palette: true, colours: 256, quality: 90, effort: 10, dither: 0 }).toBuffer();
+}
+
+await main();
