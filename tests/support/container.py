@@ -36,27 +36,36 @@ _START = """
 set -eu
 root=$1 python=$2 is_read_only=$3; shift 3
 mount --bind "$root" "$root"
+mount -t tmpfs -o mode=755 tmpfs "$root/dev"
 for name in $SYSTEM; do
   [ ! -L "$root/$name" ] || continue
   mount --rbind "/$name" "$root/$name"
   mount -o remount,bind,ro "$root/$name"
 done
+# Volumes may be mounted below /etc, where a runtime makes the places for them.
+mkdir -p "$root/dev/.etc/upper" "$root/dev/.etc/work"
+mount -t overlay -o "lowerdir=/etc,upperdir=$root/dev/.etc/upper,workdir=$root/dev/.etc/work" overlay "$root/etc"
+for name in hosts resolv.conf; do mount --bind "/etc/$name" "$root/etc/$name"; done
 mount --bind "$python" "$root/usr/local"
 mount -o remount,bind,ro "$root/usr/local"
 mount -t proc proc "$root/proc"
-mount -t tmpfs -o mode=755 tmpfs "$root/dev"
 for name in $DEVICES; do : >"$root/dev/$name"; mount --bind "/dev/$name" "$root/dev/$name"; done
 mkdir -m 1777 "$root/dev/shm"
 chroot "$root" /sbin/ldconfig -C /dev/libraries
 mount --bind "$root/dev/libraries" "$root/etc/ld.so.cache"
 if [ "$is_read_only" = no ]; then mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"; fi
 while [ "$1" != -- ]; do
+  if [ -d "$1" ]; then mkdir -p "$root$2"; else mkdir -p "$root${2%/*}"; : >>"$root$2"; fi
   mount --bind "$1" "$root$2"
   if [ "$3" = ro ]; then mount -o remount,bind,ro "$root$2"; fi
   shift 3
 done
 shift
-if [ "$is_read_only" = yes ]; then mount -o remount,bind,ro "$root"; fi
+if [ "$is_read_only" = yes ]; then
+  mount -o remount,bind,ro "$root/etc"
+  mount -o remount,bind,ro "$root/dev"
+  mount -o remount,bind,ro "$root"
+fi
 exec chroot "$root" "$@"
 """
 
@@ -129,7 +138,7 @@ class Container:
     _process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        _make_mount_points(self.root, self.binds)
+        _make_mount_points(self.root)
         mounts = [word for b in self.binds for word in (str(b.source), b.target, "ro" if b.read_only else "rw")]
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
@@ -219,7 +228,7 @@ def _system() -> list[str]:
     return [name for name in SYSTEM if Path("/", name).exists()]
 
 
-def _make_mount_points(root: Path, binds: Sequence[Bind]) -> None:
+def _make_mount_points(root: Path) -> None:
     root.chmod(0o755)
     for name in _system():
         here, there = Path("/", name), root / name
@@ -230,10 +239,3 @@ def _make_mount_points(root: Path, binds: Sequence[Bind]) -> None:
             there.mkdir(exist_ok=True)
     for name in EMPTY:
         (root / name).mkdir(exist_ok=True)
-    for bind in binds:
-        point = root / bind.target.lstrip("/")
-        if bind.source.is_dir():
-            point.mkdir(parents=True, exist_ok=True)
-        elif not point.exists():
-            point.parent.mkdir(parents=True, exist_ok=True)
-            point.touch()
