@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.grafana.assemble import Row, assemble
 from dashboards.grafana.sdk import models
-from dashboards.parts import catching_up, lag, pending, tiles
+from dashboards.parts import catching_up, group_tiles, lag, pending, tiles
 
 
 def dashboard() -> models.Dashboard:
@@ -18,11 +18,11 @@ def dashboard() -> models.Dashboard:
                 "",
                 (
                     tiles.lag_age(),
-                    tiles.undelivered(),
+                    group_tiles.undelivered(),
                     tiles.headroom(),
-                    tiles.not_ok(),
-                    tiles.pending_idle(),
-                    tiles.lag_unknown(),
+                    group_tiles.not_ok(),
+                    group_tiles.pending_idle(),
+                    group_tiles.lag_unknown(),
                 ),
             ),
             Row("Who is behind?", (lag.lag_age(), lag.undelivered(), catching_up.by_group())),

@@ -99,9 +99,10 @@ def status() -> Panel:
     return timeseries(
         "Streams by status",
         about(
-            "On how many streams the groups have which status. *lagging*: behind, and reading. *stalled*: behind, and "
-            "not reading. *stopped*: has no reader. *rewound*: set back on purpose. *losing*: trimmed before it was "
-            "read. *unknown*: cannot be told.",
+            "On how many streams the groups have which status. *lagging*: behind, and not catching up. *stalled*: "
+            "readers call, and it does not move. *stopped*: messages wait and no reader calls. *rewound*: set back, by "
+            "hand or a fail-over. *losing*: messages are lost unread, or will be within a minute. *unknown*: cannot be "
+            "told.",
             bad="anything but *ok*; *losing* first.",
             then="`rlb streams --status losing` (or another) lists them. Alerts: RLBConsumerGroupStalled, "
             "RLBMessagesLost.",

@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from dashboards.grafana.panels import Panel, timeseries
-from dashboards.grafana.queries import (
-    rate,
-    top,
-)
-from dashboards.grafana.style import (
-    BAD,
-    PER_SECOND,
-    WARN,
-    about,
-)
+from dashboards.grafana.queries import rate, top
+from dashboards.grafana.style import BAD, PER_SECOND, WARN, about
 from dashboards.grafana.targets import series
 
 SENT = "messaging.client.sent.messages"

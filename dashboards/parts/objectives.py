@@ -4,24 +4,8 @@ from __future__ import annotations
 
 from dashboards.grafana.limits import limit
 from dashboards.grafana.panels import Panel, heat, tile, timeseries
-from dashboards.grafana.queries import (
-    buckets,
-    quantile,
-    ratio,
-    rise,
-    share_within,
-)
-from dashboards.grafana.style import (
-    BAD,
-    COUNT,
-    QUANTILES,
-    SECONDS,
-    SHARE,
-    WARN,
-    about,
-    bad_below,
-    steps,
-)
+from dashboards.grafana.queries import buckets, quantile, ratio, rise, share_within
+from dashboards.grafana.style import BAD, COUNT, QUANTILES, SECONDS, SHARE, WARN, about, bad_below, steps
 from dashboards.grafana.targets import cells, now, series
 
 AGE = "rlb.message.age"

@@ -3,21 +3,8 @@
 from __future__ import annotations
 
 from dashboards.grafana.panels import Panel, timeseries
-from dashboards.grafana.queries import (
-    level,
-    ours,
-    quantile,
-    selector,
-    top,
-)
-from dashboards.grafana.style import (
-    BAD,
-    BYTES,
-    SECONDS,
-    SHARE,
-    about,
-    steps,
-)
+from dashboards.grafana.queries import level, ours, quantile, selector, top
+from dashboards.grafana.style import BAD, BYTES, SECONDS, SHARE, about, steps
 from dashboards.grafana.targets import series
 
 

@@ -4,25 +4,8 @@ from __future__ import annotations
 
 from dashboards.grafana.links import CELL, drill_down
 from dashboards.grafana.panels import Panel
-from dashboards.grafana.queries import (
-    level,
-    quantile,
-    rate,
-    ratio,
-    renamed,
-    rise,
-    selector,
-    together,
-)
-from dashboards.grafana.style import (
-    COUNT,
-    PER_SECOND,
-    SECONDS,
-    SHARE,
-    TIME,
-    about,
-    bad_above,
-)
+from dashboards.grafana.queries import level, quantile, rate, ratio, renamed, rise, selector, together
+from dashboards.grafana.style import COUNT, PER_SECOND, SECONDS, SHARE, TIME, about, bad_above
 from dashboards.grafana.tables import Column, Key, table
 
 SENT = "messaging.client.sent.messages"
