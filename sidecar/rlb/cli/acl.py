@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -98,6 +99,8 @@ def _asked(settings: Settings) -> ServerVersion:
 
     if settings.redis.url is None:
         raise SettingsError("RLB_REDIS__URL is not set: give the URL of the Redis to ask, or --server-version")
+    # The one line that says what is wrong is the command's own.
+    logging.getLogger("rlb").addHandler(logging.NullHandler())
     return asyncio.run(ask_version(settings.redis))
 
 

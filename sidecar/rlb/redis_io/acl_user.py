@@ -31,8 +31,11 @@ NO_PASSWORD = "#SHA256-OF-THE-PASSWORD"  # noqa: S105 - no password, and refused
 ANY_STREAM = "*"
 """What rlb-top looks at where no patterns are set."""
 
-_ROOT: frozenset[KeyClass] = frozenset(("none", "streams", "bounds", "watched"))
-"""What stands outside of selectors: the claim names a stream and its bounds in one command."""
+_ROOT: frozenset[KeyClass] = frozenset(("none", "streams", "bounds"))
+"""What stands outside of selectors: the claim names a stream and its bounds in one command.
+
+Streams of others are not among it: to Redis, XREADGROUP only reads, so a read-only pattern would not keep it away.
+"""
 
 _PIECE = re.compile(r"\\.|\[[^\]]*\]|.", re.DOTALL)
 _PLAIN = re.compile(r"[A-Za-z0-9:_.,@=+~/{}*?!^\[\]-]+", re.ASCII)
@@ -43,14 +46,13 @@ def features_of(role: Role, settings: Settings) -> frozenset[Feature]:
     monitor = settings.monitor
     if role == "top":
         return frozenset(("connect", "monitor"))
-    used: set[Feature] = {"connect"}
+    # Also with the scope `off`: a look at one stream asks what a poll asks.
+    used: set[Feature] = {"connect", "monitor"}
     if role == "sidecar":
         used |= {"write", "tail", "groups", "dead letters", "durability", "manage"}
     scope = "all" if role == "observer" else monitor.scope
-    if scope != "off":
-        used.add("monitor")
-        if monitor.remove_consumers_after_seconds:
-            used.add("clean-up")
+    if monitor.remove_consumers_after_seconds and scope != "off":
+        used.add("clean-up")
     if scope == "all":
         used.add("lease")
     if monitor.probe_seconds:

@@ -15,8 +15,7 @@ async def ask_version(settings: RedisSettings) -> ServerVersion:
     Raises:
         ApiError: it cannot be reached, denies INFO to this user, or names no version.
     """
-    patience_s = settings.connect_timeout_s + settings.reply_timeout_s
-    topology = Standalone(settings, patience_s)
+    topology = Standalone(settings, settings.connect_timeout_s)
     topology.main.start()
     try:
         reply = await topology.main.call(b"INFO", b"server", what="ask for the version")
