@@ -54,6 +54,7 @@ docs: $(DEV) ## Write the generated parts of docs/ and of the chart anew
 	@PYTHONPATH=. $(BIN)/python tests/settings_table.py
 	@PYTHONPATH=. $(BIN)/python tests/metrics_tables.py
 	@PYTHONPATH=. $(BIN)/python tests/top_tables.py
+	@PYTHONPATH=. $(BIN)/python tests/acl_tables.py
 	@$(BIN)/python -m tests.helm.generated
 
 .PHONY: dashboards

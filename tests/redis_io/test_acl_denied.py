@@ -223,4 +223,7 @@ async def test_the_app_is_told_what_the_user_lacks(server: RedisServer, short_tm
             return any("lacks NOPERM (xinfo" in (part.reason or "") for part in health.components)
 
         await eventually(is_told)
+        make_user(server, "sidecar", settings)
+        # On the connections that there are.
+        assert await bridge.acknowledge("s", "m", "g", [delivery.entry_id]) == 1
     server.command("ACL", "DELUSER", USER)
