@@ -19,6 +19,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 RUN := $(VENV)/.run
 DEV := $(VENV)/.dev
 
+PREVIEW := dashboards/preview
+
 .PHONY: help
 help: ## Show this list
 	@echo "Usage: make TARGET"
@@ -60,6 +62,21 @@ docs: $(DEV) ## Write the generated parts of docs/ and of the chart anew
 .PHONY: dashboards
 dashboards: $(DEV) ## Write the dashboards, the rules and the chart's copies of them anew
 	@$(BIN)/python -m dashboards.build
+
+.PHONY: pictures
+pictures: $(DEV) $(PREVIEW)/node_modules/.package-lock.json $(PREVIEW)/data/scene.json ## Draw docs/dashboards/*.png from a staged incident (Node.js, Prometheus, Chromium)
+	@cd $(PREVIEW) && npm run --silent pictures -- $(ARGS)
+
+.PHONY: scene
+scene: $(DEV) ## Stage that incident anew (a quarter of an hour)
+	@$(BIN)/python -m dashboards.preview.scene.stage
+
+$(PREVIEW)/data/scene.json: | $(DEV)
+	@$(MAKE) scene
+
+$(PREVIEW)/node_modules/.package-lock.json: $(PREVIEW)/package-lock.json
+	@cd $(PREVIEW) && npm ci --silent
+	@touch $@
 
 .PHONY: screenshot
 screenshot: $(DEV) ## Draw docs/rlb-top.svg anew, from the recorded incident

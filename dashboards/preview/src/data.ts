@@ -68,7 +68,7 @@ export async function dataOf(panel: Panel, width: number, scene: Scene, chosen: 
           ? await queryInstant(query, scene.to)
           : await queryRange(query, scene.from, scene.to, step);
         const exemplars = target.exemplar ? await queryExemplars(query, scene.from, scene.to) : [];
-        return { frames: framesOf(series, target, targets.length === 1, step * 1000), exemplars };
+        return { frames: framesOf(series, { ...target, legendFormat: substitute(target.legendFormat ?? '', chosen) }, targets.length === 1, step * 1000), exemplars };
       })
     );
     return {

@@ -7,6 +7,9 @@ export interface Series {
   value?: [number, string];
 }
 
+/** Spans of time that have exemplars of their own. */
+const EXEMPLARS_ACROSS = 60;
+
 export interface Exemplar {
   labels: Record<string, string>;
   value: string;
@@ -49,5 +52,25 @@ export async function queryInstant(query: string, time: number): Promise<Series[
 export async function queryExemplars(query: string, from: number, to: number): Promise<Exemplar[]> {
   const parameters = { query, start: String(from), end: String(to) };
   const series = await ask<Array<{ exemplars: Exemplar[] }>>('query_exemplars', parameters);
-  return series.flatMap((each) => each.exemplars);
+  return thinned(
+    series.flatMap((each) => each.exemplars),
+    (to - from) / EXEMPLARS_ACROSS
+  );
+}
+
+/** As Grafana does: in each span of time the greatest, and those that lie far from what was kept before. */
+function thinned(exemplars: Exemplar[], spanSeconds: number): Exemplar[] {
+  const values = exemplars.map(({ value }) => Number(value));
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+  const kept = new Map<number, Exemplar[]>();
+  for (const exemplar of [...exemplars].sort((a, b) => Number(b.value) - Number(a.value))) {
+    const span = Math.floor(exemplar.timestamp / spanSeconds);
+    const before = kept.get(span) ?? [];
+    const least = Number(before.at(-1)?.value ?? Infinity);
+    if (least - Number(exemplar.value) > 2 * deviation) {
+      kept.set(span, [...before, exemplar]);
+    }
+  }
+  return [...kept.values()].flat();
 }

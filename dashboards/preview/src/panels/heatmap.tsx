@@ -104,8 +104,10 @@ function drawCell(plot: uPlot, time: number, stepMs: number, row: number, color:
   const right = plot.valToPos(time, 'x', true);
   const top = plot.valToPos(row + 1, 'y', true);
   const bottom = plot.valToPos(row, 'y', true);
+  // Between narrow cells there is no room for lines.
+  const gap = right - left > 6 ? 1 : 0;
   plot.ctx.fillStyle = color;
-  plot.ctx.fillRect(left, top + 1, Math.max(1, right - left - 1), Math.max(1, bottom - top - 2));
+  plot.ctx.fillRect(Math.round(left), top + 1, Math.round(right) - Math.round(left) - gap, bottom - top - 2);
 }
 
 /** The colour of a share of the fullest cell; the root makes small shares visible. */

@@ -51,7 +51,7 @@ export function TimeSeriesPanel({ panel, data, range, marks, width, height }: Pa
           ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
           ctx.clip();
           drawMarks(ctx, marks, (ms) => plot.valToPos(ms, 'x', true), bbox, (name) => theme.visualization.getColorByName(name));
-          const scale = Object.keys(plot.scales).find((name) => name !== 'x');
+          const scale = plot.series[1]?.scale;
           if (scale) {
             drawExemplars(ctx, data.exemplars, (ms) => plot.valToPos(ms, 'x', true), (y) =>
               // One above the scale lies at its upper end, as in Grafana.
