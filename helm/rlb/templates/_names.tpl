@@ -5,7 +5,7 @@ parent's context, and ours is among its subcharts. Under an alias it is passed a
 {{- define "rlb.context" -}}
 {{- if hasKey (.Subcharts | default dict) "rlb" }}subchart
 {{- else if and (hasKey .Values "sidecar") (hasKey .Values "observer") (hasKey .Values "redis") }}own
-{{- else }}{{ fail "rlb: this chart has no dependency named rlb that is switched on; under an alias, pass .Subcharts.<alias> to the templates" }}
+{{- else }}{{ fail "rlb: no dependency is named rlb here; under an alias, pass .Subcharts.<alias> to the templates" }}
 {{- end }}
 {{- end }}
 
