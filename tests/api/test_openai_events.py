@@ -197,3 +197,11 @@ def test_any_events_end_at_most_once(stream: list[bytes]) -> None:
     ends = [message.complete for message in found if message is not None]
     assert sum(end is not None for end in ends) == 1
     assert ends[-1] is not None
+
+
+def test_only_the_first_message_says_when_it_was_asked_for() -> None:
+    """Chunks that make no message do not use it up."""
+    events = OpenAiEvents("s", "m", requested_at=1_700_000_000_000)
+    found = [events.message(event) for event in (ROLE, chat("a"), chat("b"), DONE)]
+    times = [message.requested_at for message in found if message is not None]
+    assert times == [1_700_000_000_000, None, None]

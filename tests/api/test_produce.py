@@ -258,7 +258,13 @@ async def test_openai_events_that_are_refused(http: aiohttp.ClientSession, redis
     assert [message["token"] for _, message in await entries(redis)] == ["a", "c", ""]
 
 
-@pytest.mark.parametrize("params", [{}, {"sessionId": S}, {"modelId": M}, {"sessionId": "a:b", "modelId": M}])
+@pytest.mark.parametrize(
+    "params",
+    [
+        *({}, {"sessionId": S}, {"modelId": M}, {"sessionId": "a:b", "modelId": M}),
+        *(STREAM | {"requestedAt": text} for text in ("", "-1", "1.5", "soon", "9" * 30)),
+    ],
+)
 async def test_openai_stream_names_its_stream(http: aiohttp.ClientSession, params: dict[str, str]) -> None:
     """Chunks do not say where they belong, so the query has to; that is checked before a response begins."""
     async with http.post("/v1/tokens", params=params, data=b"", headers={"Content-Type": SSE}) as response:

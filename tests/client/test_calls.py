@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from rlb.errors import (
 from tests.client.conftest import OwnSidecar, RunSidecar
 from tests.client.streams import eventually, messages_in, tokens_in
 from tests.servers.proxy import FaultProxy
+from tests.support.http import session
 
 ODD_MODELS = ["meta-llama/Llama-3.1-8B-Instruct", "llama3.1:8b", "a//b", "a/../b", "./x", "a+b=c@d~e", "m" * 256]
 
@@ -339,6 +341,22 @@ async def test_an_answer_is_relayed_as_it_streams(bridge: Bridge, redis: Redis) 
     assert relayed.messages == len(messages)
     assert relayed.last_ack is not None
     assert relayed.last_ack.sequence == len(messages)
+
+
+async def test_a_relayed_answer_belongs_to_its_request(bridge: Bridge, sidecar: Path, redis: Redis) -> None:
+    """To the span that asked for it, and to the time when it did, from which the wait for its first token counts."""
+
+    async def events() -> AsyncIterator[bytes]:
+        for piece in EVENTS:
+            yield piece
+
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await bridge.relay("s", "m", events(), traceparent=traceparent, requested_at=time.time_ns() // 1_000_000 - 1500)
+    _, fields = (await redis.xrange("llm:stream:s:m"))[0]
+    assert fields[b"traceparent"].decode() == traceparent
+    async with session(sidecar) as http, http.get("/metrics") as response:
+        metrics = await response.text()
+    assert 'gen_ai_server_time_to_first_token_seconds_count{gen_ai_operation_name="chat"' in metrics
 
 
 async def test_a_relayed_answer_that_breaks_off_ends_with_error(bridge: Bridge, redis: Redis) -> None:

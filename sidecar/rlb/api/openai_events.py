@@ -44,10 +44,11 @@ class _Chunk(BaseModel):
 class OpenAiEvents:
     """Turns the events of one generation into messages, and ends it once."""
 
-    def __init__(self, session_id: str, model_id: str) -> None:
+    def __init__(self, session_id: str, model_id: str, requested_at: int | None = None) -> None:
         self.is_complete = False
         self._session_id = session_id
         self._model_id = model_id
+        self._requested_at = requested_at
         self._role: Role = "assistant"
 
     def message(self, event: bytes) -> TokenRequest | None:
@@ -97,9 +98,11 @@ class OpenAiEvents:
                 role=self._role,
                 complete=complete,
                 metadata=DraftMetadata(model=model) if model is not None else None,
+                requested_at=self._requested_at,
             )
         except ValidationError as error:
             raise refusal(error) from None
         # Not before it is known to be good: a generation whose last chunk is refused still has to be ended.
         self.is_complete = complete is not None
+        self._requested_at = None  # belongs to the first message
         return message

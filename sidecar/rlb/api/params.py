@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rlb.api.models import ENTRY_ID_PATTERN
 from rlb.api.routes import Param
+from rlb.domain.draft import MAX_UNIX_MS
 from rlb.domain.stream_key import MODEL_ID_PATTERN, SESSION_ID_PATTERN
 
 WRITE = (400, 409, 413, 415, 429, 503)
@@ -13,6 +14,7 @@ MANAGE = (400, 404, 409, 410, 413, 415, 501, 503)
 SESSION: dict[str, object] = {"type": "string", "pattern": SESSION_ID_PATTERN}
 MODEL: dict[str, object] = {"type": "string", "pattern": MODEL_ID_PATTERN}
 NAME: dict[str, object] = {"type": "string", "pattern": r"^[A-Za-z0-9_.@=+~:/-]{1,128}$"}
+UNIX_MS: dict[str, object] = {"type": "integer", "minimum": 0, "maximum": MAX_UNIX_MS}
 ENTRY_ID: dict[str, object] = {"type": "string", "pattern": ENTRY_ID_PATTERN}
 SHARED = Param("shared", {"type": "boolean"}, "Several producers write these streams on purpose: do not fence.")
 STREAM = (

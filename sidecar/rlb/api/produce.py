@@ -17,6 +17,7 @@ from rlb.api.routes import JSON_TYPE, NDJSON_TYPE, SSE_TYPE, BodyBounds
 from rlb.bridge.core import Core
 from rlb.bridge.ticket import Producer, Ticket
 from rlb.domain.draft import (
+    MAX_UNIX_MS,
     CompleteRequest,
     Draft,
     MessageRequest,
@@ -58,6 +59,8 @@ class Splitter(Protocol):
 
 
 Parse = Callable[[bytes], Line | None]
+
+UNKNOWN_MS = -1
 
 
 def _now_ms() -> int:
@@ -133,8 +136,9 @@ class ProducerRoutes:
 
     async def _events(self, request: Request) -> None:
         session_id, model_id = request.required("sessionId"), request.required("modelId")
+        requested_at = request.whole_number("requestedAt", UNKNOWN_MS, 0, MAX_UNIX_MS)
         self._core.stream(session_id, model_id)
-        events = OpenAiEvents(session_id, model_id)
+        events = OpenAiEvents(session_id, model_id, requested_at if requested_at != UNKNOWN_MS else None)
 
         def line(message: TokenRequest | None) -> Line | None:
             if message is None:

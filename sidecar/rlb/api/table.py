@@ -7,7 +7,7 @@ from rlb.api.consume import MAX_IN_FLIGHT, ConsumerRoutes
 from rlb.api.health import Health
 from rlb.api.metrics import MetricsRoute, Render
 from rlb.api.observe import DEFAULT_STREAMS, MAX_STREAMS, ObserverRoutes
-from rlb.api.params import ENTRY_ID, MODEL, NAME, READ, SESSION, SHARED, STREAM, WRITE, number
+from rlb.api.params import ENTRY_ID, MODEL, NAME, READ, SESSION, SHARED, STREAM, UNIX_MS, WRITE, number
 from rlb.api.produce import ProducerRoutes
 from rlb.api.routes import JSON_TYPE, NDJSON_TYPE, SSE_TYPE, Param, Route
 from rlb.domain.draft import CompleteRequest, MessageRequest, TokenRequest
@@ -29,6 +29,7 @@ def producer_routes(produce: ProducerRoutes) -> tuple[Route, ...]:
                 SHARED,
                 Param("sessionId", SESSION, "The session of an event stream."),
                 Param("modelId", MODEL, "The model of an event stream."),
+                Param("requestedAt", UNIX_MS, "When the app was asked for what comes as an event stream, Unix ms."),
             ),
             problems=WRITE,
         ),

@@ -94,22 +94,35 @@ class ProducerCalls(Connection):
         body = message.model_dump(mode="json", by_alias=True, exclude_none=True)
         return ack_from_wire(await self._transport.call("POST", "/v1/messages", {**body, "durability": durability}))
 
-    async def relay(self, session_id: str, model_id: str, events: AsyncIterable[bytes]) -> Relayed:
+    async def relay(
+        self,
+        session_id: str,
+        model_id: str,
+        events: AsyncIterable[bytes],
+        *,
+        traceparent: str | None = None,
+        requested_at: int | None = None,
+    ) -> Relayed:
         """Pass on an answer in the OpenAI streaming format, as a server such as vLLM sends it, bytes as they come.
 
         The generation is completed with the finish reason that the answer carries, or with "error" if it breaks off.
-        It cannot be sent again: a lost connection is an error.
+        It cannot be sent again: a lost connection is an error. `traceparent` is the app's span, by default the one
+        that the bridge's `inject` tells. `requested_at` is when the app received the request, Unix ms.
 
         Raises:
             Exception: whatever `events` raises.
         """
         failures: list[Exception] = []
         headers = {"Content-Type": "text/event-stream"}
-        if (context := caller_context(self._inject)) is not None:
+        if traceparent is not None:
+            headers["traceparent"] = traceparent
+        elif (context := caller_context(self._inject)) is not None:
             headers["traceparent"] = context.traceparent
             if context.state is not None:
                 headers["tracestate"] = context.state
         params = {"sessionId": session_id, "modelId": model_id}
+        if requested_at is not None:
+            params["requestedAt"] = str(requested_at)
         messages, last = 0, None
         try:
             async with asyncio.timeout(None) as deadline:

@@ -139,9 +139,21 @@ class SyncBridge:
         )
         return [SyncDelivery(thread, delivery) for delivery in deliveries]
 
-    def relay(self, session_id: str, model_id: str, events: Iterable[bytes]) -> Relayed:
+    def relay(
+        self,
+        session_id: str,
+        model_id: str,
+        events: Iterable[bytes],
+        *,
+        traceparent: str | None = None,
+        requested_at: int | None = None,
+    ) -> Relayed:
         """Pass on an answer in the OpenAI streaming format; `events` is iterated in threads of the loop's pool."""
-        return self._wait(lambda bridge: bridge.relay(session_id, model_id, _pieces(events)))
+        return self._wait(
+            lambda bridge: bridge.relay(
+                session_id, model_id, _pieces(events), traceparent=traceparent, requested_at=requested_at
+            )
+        )
 
     @property
     def _loop_thread(self) -> LoopThread:

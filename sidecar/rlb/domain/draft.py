@@ -24,7 +24,9 @@ MessageId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[!-~]+
 FinishReason = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
 Ref = Annotated[str, Field(max_length=128)] | int
 TraceParent = Annotated[str, Field(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")]
-UnixMs = Annotated[int, Field(ge=0, le=2**53)]
+MAX_UNIX_MS = 2**53
+"""The greatest whole number that all JSON parsers read alike."""
+UnixMs = Annotated[int, Field(ge=0, le=MAX_UNIX_MS)]
 
 
 class _Request(BaseModel):
