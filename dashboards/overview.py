@@ -32,6 +32,7 @@ def dashboard() -> models.Dashboard:
                     tiles.queue(),
                 ),
             ),
+            Row("Which alerts fire?", (summary.alerts(),)),
             Row(
                 "Is traffic flowing?",
                 (traffic.in_and_out(), traffic.by_model(), traffic.finished()),
@@ -47,12 +48,11 @@ def dashboard() -> models.Dashboard:
                 ),
             ),
             Row("Who is behind?", (lag.lag_age(8), lag.undelivered(8), lag.headroom(8))),
+            Row("Which model?", (summary.by_model(),)),
             Row(
                 "Is anything refused, failing or lost?",
                 (errors.refused(), errors.failing(), errors.losing()),
             ),
-            Row("Which model?", (summary.by_model(),)),
-            Row("Which alerts fire?", (summary.alerts(),)),
             Row(
                 "What is full or slow?",
                 (

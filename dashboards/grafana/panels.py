@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from dashboards.grafana.sdk import (
     common,
@@ -26,6 +25,7 @@ Thresholds = dashboard.ThresholdsConfig
 NO_TRAFFIC = "No traffic"
 TILE = 4
 HEIGHT = 8
+WIDE = 12
 
 
 def framed(
@@ -54,30 +54,36 @@ def timeseries(
     w: int = 12,
     h: int = HEIGHT,
     no_value: str = NO_TRAFFIC,
-    legend: Literal["table", "list"] = "table",
     colours: Mapping[str, str] | None = None,
     stacked: bool = False,
     lowest: float | None = 0,
     highest: float | None = None,
+    at_least: float | None = None,
+    dashed: tuple[str, ...] = (),
     thresholds: Thresholds | None = None,
     links: tuple[dashboard.DashboardLink, ...] = (),
     logarithmic: bool = False,
 ) -> Panel:
-    """Lines over time. `colours` by the names of series; `thresholds` are drawn as dashed lines."""
+    """Lines over time. `colours` by the names of series; `thresholds` are drawn as dashed lines.
+
+    `at_least`: up to where the axis goes at least, so that a line of zeros is not drawn on a scale of hundreds.
+    `dashed`: names of series that the others are compared with.
+    """
+    many = any("{{" in (query.build().legend_format or "") for query in queries)
     panel = (
         graph.Panel()
         .unit(unit)
         .line_width(1)
-        .fill_opacity(60 if stacked else 8)
+        .fill_opacity(60 if stacked else 10 if len(queries) == 1 and not many else 0)
         .show_points(common_models.VisibilityMode.NEVER)
         .gradient_mode(common_models.GraphGradientMode.NONE)
-        .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+        .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC))
         .tooltip(
             common.VizTooltipOptions()
             .mode(common_models.TooltipDisplayMode.MULTI)
             .sort(common_models.SortOrder.DESCENDING)
         )
-        .legend(_legend(legend))
+        .legend(_legend(at_right=many and w >= WIDE))
         .data_links(list(links))
     )
     if stacked:
@@ -92,16 +98,26 @@ def timeseries(
     if thresholds is not None:
         style = common.GraphThresholdsStyleConfig().mode(common_models.GraphThresholdsStyleMode.DASHED)
         panel = panel.thresholds(thresholds).thresholds_style(style)
+    if at_least is not None:
+        panel = panel.axis_soft_max(at_least)
     for name, colour in (colours or {}).items():
         panel = panel.override_by_name(name, [fixed(colour)])
+    for name in dashed:
+        panel = panel.override_by_name(name, [_DASHED])
     return framed(panel.build(), title, description, no_value, w, h, queries)
 
 
-def _legend(mode: Literal["table", "list"]) -> common.VizLegendOptions:
-    options = common.VizLegendOptions().show_legend(True).placement(common_models.LegendPlacement.BOTTOM)
-    if mode == "list":
-        return options.display_mode(common_models.LegendDisplayMode.LIST).calcs([])
-    return options.display_mode(common_models.LegendDisplayMode.TABLE).calcs(["lastNotNull", "mean", "max"])
+_DASHED = models.DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [8, 6]})
+
+
+def _legend(*, at_right: bool) -> common.VizLegendOptions:
+    """A table where there is room for one, and else only names: below a graph it would take half of the height."""
+    options = common.VizLegendOptions().show_legend(True)
+    if not at_right:
+        mode, place = common_models.LegendDisplayMode.LIST, common_models.LegendPlacement.BOTTOM
+        return options.display_mode(mode).placement(place).calcs([])
+    mode, place = common_models.LegendDisplayMode.TABLE, common_models.LegendPlacement.RIGHT
+    return options.display_mode(mode).placement(place).calcs(["lastNotNull", "max"])
 
 
 def fixed(colour: str) -> models.DynamicConfigValue:
@@ -120,7 +136,6 @@ def tile(
     thresholds: Thresholds | None = None,
     own: Mapping[str, Thresholds] | None = None,
     decimals: int | None = None,
-    sparkline: bool = False,
     links: tuple[dashboard.DashboardLink, ...] = (),
     mappings: tuple[models.ValueMapping, ...] = (),
 ) -> Panel:
@@ -133,12 +148,12 @@ def tile(
         .unit(unit)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False))
         .color_mode(common_models.BigValueColorMode.VALUE)
-        .graph_mode(common_models.BigValueGraphMode.AREA if sparkline else common_models.BigValueGraphMode.NONE)
+        .graph_mode(common_models.BigValueGraphMode.NONE)
         .justify_mode(common_models.BigValueJustifyMode.AUTO)
         .text_mode(
             common_models.BigValueTextMode.VALUE_AND_NAME if len(queries) > 1 else common_models.BigValueTextMode.VALUE
         )
-        .orientation(common_models.VizOrientation.AUTO)
+        .orientation(common_models.VizOrientation.HORIZONTAL if h > TILE else common_models.VizOrientation.AUTO)
         .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
         .thresholds(thresholds or neutral())
         .data_links(list(links))

@@ -10,7 +10,10 @@ from dashboards.grafana.sdk import dashboard, models
 # Units, by Grafana's ids.
 SECONDS = "s"
 COUNT = "short"
-PER_SECOND = "cps"
+TOKENS_PER_SECOND = "count:tok/s"
+MESSAGES_PER_SECOND = "count:msg/s"
+GENERATIONS_PER_SECOND = "count:gen/s"
+PER_SECOND = "count:/s"
 BYTES = "bytes"
 BYTES_PER_SECOND = "Bps"
 SHARE = "percentunit"

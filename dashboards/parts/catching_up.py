@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dashboards.grafana.limits import limit
 from dashboards.grafana.links import CELL, cell, drill_down
 from dashboards.grafana.panels import Panel, timeseries
 from dashboards.grafana.queries import level, rate, rise, top
-from dashboards.grafana.style import COUNT, PER_SECOND, QUALITY, SECONDS, STATUS, about, bad_above, bad_below
+from dashboards.grafana.style import (
+    COUNT,
+    MESSAGES_PER_SECOND,
+    NEUTRAL,
+    QUALITY,
+    SECONDS,
+    STATUS,
+    about,
+    bad_above,
+    bad_below,
+)
 from dashboards.grafana.tables import Column, Key, table
 from dashboards.grafana.targets import series
-from dashboards.parts.lag import GROUP_LEGEND, NO_GROUP, OF_GROUP
+from dashboards.parts.lag import GROUP_LEGEND, HOUR_S, NO_GROUP, OF_GROUP
 
 ILL = {"status": '=~"lagging|stalled|stopped|rewound|losing|unknown"'}
 
@@ -21,14 +32,16 @@ def rates() -> Panel:
     return timeseries(
         "Written and read",
         about(
-            "Messages written to the streams of each model, by whomever, and read from them by each group.",
-            bad="a group's line below that of its model for long.",
+            "Messages written to all streams, by whomever, and read from them by each group.",
+            bad="a group's line stays below *written*; a group that reads some models only is always below it.",
             then="*Surplus* says by how much; start more readers of that group.",
         ),
-        PER_SECOND,
-        series(top(ADDED, 5), "written · {{model}}"),
-        series(top(READ), GROUP_LEGEND),
+        MESSAGES_PER_SECOND,
+        series(rate("rlb.stream.entries_added"), "written"),
+        series(top(rate("rlb.group.entries_read", "group")), "{{group}}"),
         w=8,
+        colours={"written": NEUTRAL},
+        dashed=("written",),
         no_value=NO_GROUP,
     )
 
@@ -41,7 +54,7 @@ def surplus() -> Panel:
             bad="below 0 for minutes, for a group that is behind.",
             then="start more readers of that group, or make each faster. Alert: RLBConsumerGroupLagGrowing.",
         ),
-        PER_SECOND,
+        MESSAGES_PER_SECOND,
         series(f"bottomk(10, {SURPLUS})", GROUP_LEGEND),
         w=8,
         lowest=None,
@@ -51,15 +64,16 @@ def surplus() -> Panel:
 
 def time_to_catch_up() -> Panel:
     return timeseries(
-        "Time to catch up",
+        "Time to catch up, up to 1 h",
         about(
             "How long a group needs at the present rates until it has read everything; the ten slowest. A group that "
-            "does not read more than is written has no line: it never will.",
-            bad="longer than *Time until undelivered messages are lost*, or no line for a group that is behind.",
+            "does not read more than is written has no line: it never will. More than an "
+            "hour is drawn as an hour.",
+            bad="longer than *Until messages are lost*, or no line for a group that is behind.",
             then="compare with *Surplus*; start more readers of that group.",
         ),
         SECONDS,
-        series(top(f"{level('rlb.group.lag', OF_GROUP)} / ({SURPLUS} > 0)"), GROUP_LEGEND),
+        series(top(f"clamp_max({level('rlb.group.lag', OF_GROUP)} / ({SURPLUS} > 0), {HOUR_S})"), GROUP_LEGEND),
         w=8,
         no_value="No group is catching up: none is behind, or none reads more than is written",
     )
@@ -69,10 +83,12 @@ def by_group() -> Panel:
     """One row for each group on each model."""
     by = ("namespace", *OF_GROUP)
     ill = level("rlb.group.streams", by, ILL)
+    soon = bad_below(60, limit("retention_headroom_seconds"))
     return table(
         "Groups",
         about(
-            "How each group does on each model at this moment. Click a group to narrow this dashboard to it.",
+            "How each group does on each model at this moment: the age of its oldest undelivered message, how many are "
+            "undelivered, how many of these on one stream, and so on. Click a group to narrow this dashboard to it.",
             bad="a red cell: messages lost, no reader, or too little time left.",
             then="`rlb groups` lists its worst streams, `rlb pending` what it was handed; `rlb-top` shows both live.",
         ),
@@ -81,17 +97,17 @@ def by_group() -> Panel:
             Key("model", "Model", drill_down("rlb-streams", model=CELL), hint="Streams of this model", width=240),
             Key("namespace", "Namespace"),
         ),
-        Column("Oldest undelivered", SECONDS, level("rlb.group.lag.age", by)),
+        Column("Age", SECONDS, level("rlb.group.lag.age", by)),
         Column("Undelivered", COUNT, level("rlb.group.lag", by)),
-        Column("On the worst stream", COUNT, level("rlb.group.lag.max", by)),
-        Column("Until lost", SECONDS, level("rlb.group.retention.headroom", by), bad_below(60, 900)),
+        Column("Worst stream", COUNT, level("rlb.group.lag.max", by)),
+        Column("Until lost", SECONDS, level("rlb.group.retention.headroom", by), soon),
         Column("Lost, 24 h", COUNT, rise("rlb.group.lost", "24h", by), bad_above(0.5), decimals=0),
         Column("Pending", COUNT, level("rlb.group.pending", by)),
-        Column("Oldest pending", SECONDS, level("rlb.group.pending.age", by)),
-        Column("Active readers", COUNT, level("rlb.group.consumers", by, {"state": '="active"'}), bad_below(1)),
-        Column("Streams not ok", COUNT, f"{ill} or 0 * {level('rlb.group.streams', by)}"),
+        Column("Pending age", SECONDS, level("rlb.group.pending.age", by)),
+        Column("Readers", COUNT, level("rlb.group.consumers", by, {"state": '="active"'}), bad_below(1)),
+        Column("Not ok", COUNT, f"{ill} or 0 * {level('rlb.group.streams', by)}"),
         no_value=NO_GROUP,
-        sort="Oldest undelivered",
+        sort="Age",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.grafana.panels import Panel, timeseries
 from dashboards.grafana.queries import rate, top
-from dashboards.grafana.style import BAD, PER_SECOND, WARN, about
+from dashboards.grafana.style import BAD, MESSAGES_PER_SECOND, WARN, about
 from dashboards.grafana.targets import series
 
 SENT = "messaging.client.sent.messages"
@@ -22,9 +22,10 @@ def refused() -> Panel:
             then="the app's log has the answer it got; *What is full or slow?* for `queue_full`. Alert: "
             "RLBIngestRejecting.",
         ),
-        PER_SECOND,
+        MESSAGES_PER_SECOND,
         series(rate("rlb.ingest.rejected", "reason"), "{{reason}}"),
         w=8,
+        at_least=1,
         no_value="No sidecar",
     )
 
@@ -40,11 +41,12 @@ def failing() -> Panel:
             then="`rlb health` in a pod; then Redis itself: memory (`OOM`), rights (`NOPERM`: `rlb acl`), "
             "failover (`READONLY`). Alerts: RLBWriteErrorBudgetBurn, RLBRedisDown.",
         ),
-        PER_SECOND,
+        MESSAGES_PER_SECOND,
         series(top(rate(SENT, "error_type", FAILED)), "failed {{error_type}}"),
         series(top(rate("rlb.write.retries", "error_type")), "again {{error_type}}"),
         series(top(rate("rlb.poll.errors", "error_type")), "poll {{error_type}}"),
         w=8,
+        at_least=1,
         no_value="No errors",
     )
 
@@ -60,12 +62,13 @@ def losing() -> Panel:
             then="the dashboard *Streams and retention*; `rlb-top` shows losing groups first. Alerts: RLBMessagesLost, "
             "RLBSequenceAnomalies.",
         ),
-        PER_SECOND,
+        MESSAGES_PER_SECOND,
         series(rate("rlb.group.lost"), "lost"),
         series(rate("rlb.group.gone"), "gone with a stream"),
-        series(rate("rlb.write.dropped", "reason"), "dropped: {{reason}}"),
-        series(rate("rlb.sequence.anomalies", "anomaly"), "sequence {{anomaly}}"),
+        series(rate("rlb.write.dropped"), "dropped"),
+        series(rate("rlb.sequence.anomalies"), "out of sequence"),
         w=8,
-        colours={"lost": BAD, "gone with a stream": WARN},
+        at_least=1,
+        colours={"lost": BAD, "gone with a stream": WARN, "dropped": "purple", "out of sequence": "yellow"},
         no_value="Nothing lost",
     )

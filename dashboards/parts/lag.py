@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dashboards.grafana.limits import in_words, limit
 from dashboards.grafana.links import LINE_GROUP, LINE_MODEL, drill_down
-from dashboards.grafana.panels import Panel, link, timeseries
-from dashboards.grafana.queries import level, top
-from dashboards.grafana.style import COUNT, SECONDS, about, steps
+from dashboards.grafana.panels import WIDE, Panel, link, timeseries
+from dashboards.grafana.queries import By, level, top
+from dashboards.grafana.style import BAD, COUNT, SECONDS, about, steps
 from dashboards.grafana.targets import series
 
 NO_GROUP = "No group reads here, or its lag is not known"
@@ -13,11 +14,18 @@ NO_GROUP = "No group reads here, or its lag is not known"
 OF_GROUP = ("model", "group")
 GROUP_LEGEND = "{{group}} · {{model}}"
 TO_GROUP = (link("This group on this model", drill_down("rlb-groups", model=LINE_MODEL, group=LINE_GROUP)),)
-TO_STREAMS = (link("Streams of this model", drill_down("rlb-streams", model=LINE_MODEL)),)
+TO_ANY_MODEL = (link("This group", drill_down("rlb-groups", group=LINE_GROUP)),)
+
+HOUR_S = 3600
 
 
-def lag_age(w: int = 12) -> Panel:
-    """The lag in time."""
+def _by(w: int) -> tuple[By, str]:
+    """By group where there is little room, and there by model too."""
+    return (OF_GROUP, GROUP_LEGEND) if w >= WIDE else ("group", "{{group}}")
+
+
+def lag_age(w: int = WIDE) -> Panel:
+    by, legend = _by(w)
     return timeseries(
         "Age of the oldest undelivered message",
         about(
@@ -27,46 +35,47 @@ def lag_age(w: int = 12) -> Panel:
             "RLBConsumerGroupLagging, RLBConsumerGroupStalled.",
         ),
         SECONDS,
-        series(top(level("rlb.group.lag.age", OF_GROUP)), GROUP_LEGEND),
+        series(top(level("rlb.group.lag.age", by)), legend),
         w=w,
         no_value=NO_GROUP,
-        links=TO_GROUP,
+        links=TO_GROUP if w >= WIDE else TO_ANY_MODEL,
     )
 
 
-def undelivered(w: int = 12) -> Panel:
-    """The lag in messages."""
+def undelivered(w: int = WIDE) -> Panel:
+    by, legend = _by(w)
     return timeseries(
         "Undelivered messages",
         about(
-            "Messages that a group has not been handed yet, where that is known, the ten worst groups.",
+            "Messages that a group has not been handed yet, where that is known; the ten groups with the most.",
             bad="a line that only grows: the group reads less than is written.",
             then="click a line to open the group, and see there whether it will catch up. Alert: "
             "RLBConsumerGroupLagGrowing.",
         ),
         COUNT,
-        series(top(level("rlb.group.lag", OF_GROUP)), GROUP_LEGEND),
+        series(top(level("rlb.group.lag", by)), legend),
         w=w,
         no_value=NO_GROUP,
-        links=TO_GROUP,
+        links=TO_GROUP if w >= WIDE else TO_ANY_MODEL,
     )
 
 
-def headroom(w: int = 12) -> Panel:
-    """How long until messages are lost."""
+def headroom(w: int = WIDE) -> Panel:
+    by, legend = _by(w)
     return timeseries(
-        "Time until undelivered messages are lost",
+        "Until messages are lost, up to 1 h",
         about(
             "The safety margin: at the present rates, when the first undelivered message is trimmed or expires, on the "
-            "worst stream of each group; the ten with the least.",
-            bad="minutes, and falling. At 0 messages are lost.",
-            then="bring back the readers of that group, or raise the stream's length or retention "
+            "worst stream of each group; the ten with the least. More than an hour is drawn as an hour.",
+            bad=f"below {in_words('retention_headroom_seconds')}, and falling. At 0 messages are lost.",
+            then="bring back the readers of that group, or raise the streams' length or retention "
             "(`RLB_STREAM__MAX_LENGTH`, `RLB_STREAM__RETENTION_MS`) meanwhile. Alert: RLBRetentionAtRisk.",
         ),
         SECONDS,
-        series(f"bottomk(10, {level('rlb.group.retention.headroom', OF_GROUP)})", GROUP_LEGEND),
+        series(f"bottomk(10, clamp_max({level('rlb.group.retention.headroom', by)}, {HOUR_S}))", legend),
         w=w,
+        highest=HOUR_S,
         no_value="Nothing undelivered is about to go, or no limit applies",
-        thresholds=steps("transparent", (60, "transparent")),
-        links=TO_GROUP,
+        thresholds=steps("transparent", (limit("retention_headroom_seconds"), BAD)),
+        links=TO_GROUP if w >= WIDE else TO_ANY_MODEL,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.grafana.limits import in_words
 from dashboards.grafana.panels import Panel, heat, timeseries
 from dashboards.grafana.queries import buckets, level, quantile, rate, top
-from dashboards.grafana.style import BAD, COUNT, GOOD, PER_SECOND, SECONDS, UNKNOWN, WARN, about
+from dashboards.grafana.style import BAD, COUNT, GOOD, MESSAGES_PER_SECOND, SECONDS, UNKNOWN, WARN, about
 from dashboards.grafana.tables import Column, Key, table
 from dashboards.grafana.targets import cells, series
 from dashboards.parts.lag import GROUP_LEGEND, NO_GROUP, OF_GROUP
@@ -31,16 +31,14 @@ def pending() -> Panel:
 
 def pending_age() -> Panel:
     return timeseries(
-        "Oldest pending message",
+        "Pending for longest",
         about(
-            "How long ago the oldest pending message was written (age), and the longest time since one was last "
-            "delivered (idle).",
-            bad=f"idle above {in_words('pending_idle_seconds')}: its reader is gone, and nobody claims it.",
+            "The longest time since a pending message was last delivered, the ten longest.",
+            bad=f"above {in_words('pending_idle_seconds')}: its reader is gone, and nobody claims it.",
             then="`rlb pending claim` hands it to another reader; `rlb dlq add` sets it aside. Alert: RLBPendingStuck.",
         ),
         SECONDS,
-        series(top(level("rlb.group.pending.age", OF_GROUP), 5), "age · " + GROUP_LEGEND),
-        series(top(level("rlb.group.pending.idle", OF_GROUP), 5), "idle · " + GROUP_LEGEND),
+        series(top(level("rlb.group.pending.idle", OF_GROUP)), GROUP_LEGEND),
         w=8,
         no_value="Nothing is pending",
     )
@@ -71,7 +69,7 @@ def acknowledged() -> Panel:
             bad="acknowledged stays below delivered; delivered again is more than a trace.",
             then="look for readers that crash or time out; *Pending messages*.",
         ),
-        PER_SECOND,
+        MESSAGES_PER_SECOND,
         series(rate("messaging.client.consumed.messages"), "delivered"),
         series(rate("rlb.message.acked"), "acknowledged"),
         series(rate("rlb.message.redelivered"), "delivered again"),
@@ -151,7 +149,7 @@ def removed() -> Panel:
             bad="many: readers come and go under new names, as with one name for each restart.",
             then="give readers names that outlive a restart, such as that of their pod.",
         ),
-        PER_SECOND,
+        MESSAGES_PER_SECOND,
         series(top(rate("rlb.consumers.removed", "group")), "{{group}}"),
         w=12,
         no_value="None was removed, or removal is not allowed",
@@ -185,7 +183,7 @@ def top_streams() -> Panel:
             bad="always the same ones.",
             then="`rlb info` on the stream; `rlb streams --sort lag` for more.",
         ),
-        (Key("stream", "Stream"), Key("group", "Group", width=160)),
+        (Key("stream", "Stream", width=520), Key("group", "Group")),
         Column("Undelivered", COUNT, top(level("rlb.top.stream.lag", ("stream", "group")), 20)),
         w=12,
         no_value=ONLY_IF_ASKED,

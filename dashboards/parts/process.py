@@ -2,48 +2,49 @@
 
 from __future__ import annotations
 
+from dashboards.grafana.limits import in_words, limit
 from dashboards.grafana.panels import Panel, timeseries
 from dashboards.grafana.queries import level, ours, quantile, selector, top
 from dashboards.grafana.style import BAD, BYTES, SECONDS, SHARE, about, steps
 from dashboards.grafana.targets import series
 
 
-def queue() -> Panel:
+def queue(w: int = 6) -> Panel:
     """Between the socket and Redis."""
     fill = f"{level('rlb.ingest.queue.size', 'instance')} / {level('rlb.ingest.queue.size.limit', 'instance')}"
     return timeseries(
         "Queue, of its limit",
         about(
             "Memory of messages taken from apps and not yet answered, against the limit, the ten fullest sidecars.",
-            bad="above 80 %: Redis does not take what apps send. At 100 % messages are refused.",
+            bad=f"above {in_words('queue_ratio')}: Redis does not take what apps send. At 100 % messages are refused.",
             then="*Sidecar internals*: how long commands take. Alert: RLBQueueSaturated.",
         ),
         SHARE,
         series(top(fill), "{{instance}}"),
-        w=6,
-        thresholds=steps("transparent", (0.8, BAD)),
+        w=w,
+        thresholds=steps("transparent", (limit("queue_ratio"), BAD)),
         highest=1,
         no_value="No sidecar",
     )
 
 
-def event_loop() -> Panel:
+def event_loop(w: int = 6) -> Panel:
     """Whether the process itself is slow."""
     return timeseries(
         "Event loop delay p99",
         about(
             "How much later than asked the sidecar ran a timer, 99 of 100, the ten slowest.",
-            bad="above 0.1 s: the process has too little CPU, and everything in it waits.",
+            bad=f"above {in_words('event_loop_lag_seconds')}: too little CPU, and everything in the process waits.",
             then="*CPU* beside; raise the container's CPU limit. Alert: RLBEventLoopLag.",
         ),
         SECONDS,
         series(top(quantile(0.99, "rlb.eventloop.lag", "instance")), "{{instance}}"),
-        w=6,
+        w=w,
         no_value="No sidecar",
     )
 
 
-def cpu() -> Panel:
+def cpu(w: int = 6) -> Panel:
     """CPU time."""
     used = f"rate({selector('process_cpu_seconds_total')}[$__rate_interval])"
     return timeseries(
@@ -55,12 +56,12 @@ def cpu() -> Panel:
         ),
         SHARE,
         series(top(ours(used)), "{{instance}}"),
-        w=6,
+        w=w,
         no_value="No sidecar",
     )
 
 
-def memory() -> Panel:
+def memory(w: int = 6) -> Panel:
     """Memory."""
     return timeseries(
         "Memory",
@@ -71,6 +72,6 @@ def memory() -> Panel:
         ),
         BYTES,
         series(top(ours(selector("process_resident_memory_bytes"))), "{{instance}}"),
-        w=6,
+        w=w,
         no_value="No sidecar",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.grafana.panels import Panel, timeseries
 from dashboards.grafana.queries import level, rate, top
-from dashboards.grafana.style import PER_SECOND, SECONDS, about
+from dashboards.grafana.style import MESSAGES_PER_SECOND, SECONDS, about
 from dashboards.grafana.targets import series
 from dashboards.parts.lag import GROUP_LEGEND, NO_GROUP, OF_GROUP, TO_GROUP
 
@@ -21,7 +21,7 @@ def lost() -> Panel:
             then="bring back the readers, and keep more (`RLB_STREAM__MAX_LENGTH`, `RLB_STREAM__RETENTION_MS`). Alert: "
             "RLBMessagesLost.",
         ),
-        PER_SECOND,
+        MESSAGES_PER_SECOND,
         series(top(rate("rlb.group.lost", OF_GROUP)), f"lost · {GROUP_LEGEND}"),
         series(top(rate("rlb.group.gone", OF_GROUP), 5), f"gone · {GROUP_LEGEND}"),
         w=8,
@@ -52,7 +52,7 @@ def kept_and_needed() -> Panel:
             "Age of the oldest message kept, and age of the oldest message that the slowest group has not been handed, "
             "by model.",
             bad="needed comes near kept where streams are trimmed: what is trimmed next was not read.",
-            then="*Margin* is the difference; *Time until undelivered messages are lost* is the measure that counts.",
+            then="*Margin* is the difference; *Until messages are lost* is the measure that counts.",
         ),
         SECONDS,
         series(top(level("rlb.stream.retention.age", "model"), 5), "kept · {{model}}"),
@@ -70,7 +70,7 @@ def margin() -> Panel:
             "By how much the oldest message kept is older than the oldest one undelivered, for each group; the ten "
             "with the least. Also near 0 for a group that is new, or on a stream younger than its limits.",
             bad="near 0 for a group that has read before: the edge of what is kept is where it reads.",
-            then="look at *Time until undelivered messages are lost* for the same group.",
+            then="look at *Until messages are lost* for the same group.",
         ),
         SECONDS,
         series(f"bottomk(10, {left})", GROUP_LEGEND),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.grafana.panels import Panel, timeseries
 from dashboards.grafana.queries import level, rate, selector, together, top
-from dashboards.grafana.style import BYTES, CALM, COUNT, PER_SECOND, SHARE, WARN, about
+from dashboards.grafana.style import BYTES, CALM, COUNT, MESSAGES_PER_SECOND, SHARE, WARN, about
 from dashboards.grafana.tables import Column, Key, table
 from dashboards.grafana.targets import series
 from dashboards.parts.retention import NO_STREAM
@@ -66,7 +66,7 @@ def fill() -> Panel:
             "Messages in the longest stream of each model against the length at which streams are trimmed. A little "
             "above 100 % is usual, as trimming is approximate.",
             bad="100 % while a group is behind on it: it loses messages.",
-            then="*Time until undelivered messages are lost* above. Alert: RLBStreamNearCapacity.",
+            then="*Until messages are lost* above. Alert: RLBStreamNearCapacity.",
         ),
         SHARE,
         series(top(share), "{{model}}"),
@@ -118,7 +118,7 @@ def turnover() -> Panel:
             bad="trimmed above 0 while groups are behind.",
             then="*Lost before delivery* above says whether anybody missed them.",
         ),
-        PER_SECOND,
+        MESSAGES_PER_SECOND,
         series(rate("rlb.stream.entries_added"), "written"),
         series(rate("rlb.stream.trimmed"), "trimmed"),
         colours={"written": CALM, "trimmed": WARN},
@@ -142,7 +142,7 @@ def churn() -> Panel:
     )
 
 
-def settings() -> Panel:
+def settings(w: int = 24) -> Panel:
     by = ("scope", "trim_policy", "max_length", "retention_ms", "interval_seconds")
     return table(
         "Settings in force",
@@ -159,6 +159,7 @@ def settings() -> Panel:
             Key("interval_seconds", "Polls each (s)"),
         ),
         Column("Instances", COUNT, together("count", selector("rlb.config.info"), by)),
+        w=w,
         h=6,
         no_value="No sidecar",
         sort="Instances",

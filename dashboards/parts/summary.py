@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dashboards.grafana.limits import limit
 from dashboards.grafana.links import CELL, drill_down
 from dashboards.grafana.panels import Panel
 from dashboards.grafana.queries import level, quantile, rate, ratio, renamed, rise, selector, together
-from dashboards.grafana.style import COUNT, PER_SECOND, SECONDS, SHARE, TIME, about, bad_above
+from dashboards.grafana.style import COUNT, SECONDS, SHARE, TIME, TOKENS_PER_SECOND, about, bad_above
 from dashboards.grafana.tables import Column, Key, table
 
 SENT = "messaging.client.sent.messages"
@@ -25,21 +26,22 @@ def by_model() -> Panel:
     return table(
         "Models",
         about(
-            "What each model does at this moment. Click a model to narrow this dashboard to it.",
+            "What each model does at this moment; *Lag* is the age of its oldest undelivered message. Click a model to "
+            "narrow this dashboard to it. Models beyond the cap of histograms have their times under `other`.",
             bad="a red cell; a model far slower than the others.",
             then="click the model, then follow the links at the top: they keep the choice.",
         ),
         (Key(of, "Model", narrow, "Only this model", width=260),),
-        Column("Tokens/s", PER_SECOND, rate("rlb.ingest.tokens", of)),
+        Column("Tokens", TOKENS_PER_SECOND, rate("rlb.ingest.tokens", of)),
         Column("Active", COUNT, level("rlb.generation.active", of)),
         Column("First token p95", SECONDS, of_request(quantile(0.95, TO_FIRST, "gen_ai_request_model"))),
         Column("Interval p99", SECONDS, quantile(0.99, "rlb.token.interval", of)),
-        Column("Failed writes", SHARE, of_request(failed), bad_above(0.01, 0.001), decimals=2),
-        Column("Oldest undelivered", SECONDS, level("rlb.group.lag.age", of)),
+        Column("Failed writes", SHARE, of_request(failed), bad_above(limit("write_error_budget")), decimals=2),
+        Column("Lag", SECONDS, level("rlb.group.lag.age", of)),
         Column("Undelivered", COUNT, level("rlb.group.lag", of)),
-        Column("Lost, 24 h", COUNT, rise("rlb.group.lost", "24h", of), bad_above(0.5), decimals=0),
+        Column("Lost 24 h", COUNT, rise("rlb.group.lost", "24h", of), bad_above(0.5), decimals=0),
         no_value="No model in these sidecars",
-        sort="Tokens/s",
+        sort="Tokens",
     )
 
 
@@ -61,7 +63,7 @@ def alerts() -> Panel:
             *(Key(label, label.capitalize()) for label in by[2:]),
         ),
         Column("Since", TIME, together("max", f"1000 * ({since} and ignoring (alertstate) {firing})", by)),
-        h=7,
+        h=5,
         no_value="No alert fires, or the rules are evaluated elsewhere",
         sort="Since",
     )

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dashboards.grafana.limits import in_words, limit
 from dashboards.grafana.links import drill_down
 from dashboards.grafana.panels import Panel, link, tile
 from dashboards.grafana.queries import level, ours, quantile, rate, ratio, rise, selector, together
-from dashboards.grafana.style import COUNT, PER_SECOND, SECONDS, SHARE, about, bad_above, bad_below
-from dashboards.grafana.targets import now, series
+from dashboards.grafana.style import (
+    COUNT,
+    NEUTRAL,
+    SECONDS,
+    SHARE,
+    TOKENS_PER_SECOND,
+    WARN,
+    about,
+    bad_above,
+    bad_below,
+    steps,
+)
+from dashboards.grafana.targets import now
 from dashboards.parts.lag import NO_GROUP
 
 TO_SIDECARS = (link("Sidecars", drill_down("rlb-sidecar")),)
@@ -61,10 +73,9 @@ def tokens() -> Panel:
             bad="a sudden 0, or far from what is usual at this hour.",
             then="the row *Is traffic flowing?*.",
         ),
-        PER_SECOND,
-        series(rate("rlb.ingest.tokens")),
+        TOKENS_PER_SECOND,
+        now(rate("rlb.ingest.tokens")),
         no_value="No app sends",
-        sparkline=True,
     )
 
 
@@ -78,9 +89,8 @@ def active() -> Panel:
             then="the dashboard *LLM quality of service*, panel *Active and stalled generations*.",
         ),
         COUNT,
-        series(level("rlb.generation.active")),
+        now(level("rlb.generation.active")),
         no_value=NO_GENERATION,
-        sparkline=True,
         links=TO_QUALITY,
     )
 
@@ -99,7 +109,7 @@ def write_errors() -> Panel:
         SHARE,
         now(ratio(rate(sent, where={"error_type": '!=""'}), rate(sent))),
         no_value="No writes",
-        thresholds=bad_above(0.01, 0.001),
+        thresholds=bad_above(limit("write_error_budget")),
         decimals=2,
     )
 
@@ -128,12 +138,13 @@ def lag_age() -> Panel:
         "Oldest undelivered",
         about(
             "The age of the oldest message that some group has not been handed yet.",
-            bad="more than your apps can wait; 10 s for minutes fires an alert.",
+            bad=f"more than your apps can wait; {in_words('lag_age_seconds')} for minutes fires an alert.",
             then="the row *Who is behind?*. Alert: RLBConsumerGroupLagging.",
         ),
         SECONDS,
         now(level("rlb.group.lag.age")),
         no_value=NO_GROUP,
+        thresholds=steps(NEUTRAL, (limit("lag_age_seconds"), WARN)),
         links=TO_GROUPS,
     )
 
@@ -151,7 +162,7 @@ def headroom() -> Panel:
         SECONDS,
         now(level("rlb.group.retention.headroom")),
         no_value="Nothing at risk",
-        thresholds=bad_below(60, 300),
+        thresholds=bad_below(60, limit("retention_headroom_seconds")),
         links=TO_STREAMS,
     )
 
@@ -168,6 +179,7 @@ def delivery() -> Panel:
         SECONDS,
         now(quantile(0.95, "rlb.message.age")),
         no_value="No deliveries",
+        thresholds=steps(NEUTRAL, (limit("delivery_seconds"), WARN)),
     )
 
 
@@ -183,6 +195,7 @@ def first_token() -> Panel:
         SECONDS,
         now(quantile(0.95, "gen_ai.server.time_to_first_token")),
         no_value="No traffic, or apps do not send requestedAt",
+        thresholds=steps(NEUTRAL, (limit("time_to_first_token_seconds"), WARN)),
         links=TO_QUALITY,
     )
 
@@ -193,12 +206,13 @@ def interval() -> Panel:
         "Token interval p99",
         about(
             "Time between successive messages of a generation as they reach the sidecar, 99 of 100.",
-            bad="above 0.2 s readers see it stutter.",
+            bad=f"above 0.2 s readers see it stutter; {in_words('token_interval_seconds')} for minutes fires an alert.",
             then="the dashboard *LLM quality of service*. Alert: RLBHighTokenInterval.",
         ),
         SECONDS,
         now(quantile(0.99, "rlb.token.interval")),
         no_value="No traffic",
+        thresholds=steps(NEUTRAL, (limit("token_interval_seconds"), WARN)),
         links=TO_QUALITY,
     )
 
@@ -210,12 +224,13 @@ def queue() -> Panel:
         "Fullest queue",
         about(
             "Memory of messages taken from apps and not yet answered, against the limit, in the fullest sidecar.",
-            bad="above 80 %. At 100 % messages are refused as overloaded.",
+            bad=f"above {in_words('queue_ratio')}. At 100 % messages are refused as overloaded.",
             then="the row *What is full or slow?*; `rlb health` in the pod. Alert: RLBQueueSaturated.",
         ),
         SHARE,
         now(together("max", fill)),
         no_value="No sidecar",
-        thresholds=bad_above(0.8, 0.5),
+        thresholds=bad_above(limit("queue_ratio")),
+        decimals=1,
         links=TO_SIDECARS,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.grafana.panels import Panel, timeseries
 from dashboards.grafana.queries import rate, top
-from dashboards.grafana.style import FINISH, GOOD, PER_SECOND, about
+from dashboards.grafana.style import FINISH, GENERATIONS_PER_SECOND, GOOD, MESSAGES_PER_SECOND, TOKENS_PER_SECOND, about
 from dashboards.grafana.targets import series
 
 
@@ -20,7 +20,7 @@ def in_and_out(w: int = 8) -> Panel:
             "(it falls behind). Readers that use Redis without the bridge are not in here.",
             then="the rows below: *What is full or slow?* for writes, *Who is behind?* for groups.",
         ),
-        PER_SECOND,
+        MESSAGES_PER_SECOND,
         series(rate("rlb.ingest.tokens"), "accepted"),
         series(written, "written"),
         series(top(delivered), "delivered to {{messaging_consumer_group_name}}"),
@@ -40,7 +40,7 @@ def by_model(w: int = 8) -> Panel:
             then="click a model in the table *Models* to narrow all panels to it; if `other` is large, raise "
             "`RLB_LIMITS__MODELS`.",
         ),
-        PER_SECOND,
+        TOKENS_PER_SECOND,
         series(top(rate("rlb.ingest.tokens", "model")), "{{model}}"),
         w=w,
         stacked=True,
@@ -58,7 +58,7 @@ def finished(w: int = 8) -> Panel:
             bad="`error` or `abandoned` grow beside `stop`; `length` grows where answers should not be cut.",
             then="the dashboard *LLM quality of service*; the log of the app, by the trace of the generation.",
         ),
-        PER_SECOND,
+        GENERATIONS_PER_SECOND,
         series(rate("rlb.generation.completed", "finish_reason"), "{{finish_reason}}"),
         w=w,
         stacked=True,
