@@ -17,6 +17,8 @@ from rlb.errors import RlbError
 
 from .vllm import ModelServer
 
+LIVE_VIEW, MODERATION, INDEXER = GROUPS = ("live-view", "moderation", "indexer")
+
 AGENT_LENGTH = 4000
 """Entries kept of an agent's stream, which is written without a pause: about a minute and a half of it."""
 AGENT_TURNS = 12
@@ -47,20 +49,28 @@ class Apps:
         while True:
             model = self._random.choice(models)
             session_id = f"chat-{self._random.getrandbits(24):06x}"
+            await self._open(session_id, model)
             for _ in range(self._random.randint(1, TURNS)):
                 await self._answer(session_id, model, plan_generation(self._random, model))
                 await asyncio.sleep(pause_s(self._random))
 
     async def agent(self, session_id: str, model: Model) -> None:
         """One session that is never silent for long, and whose stream is short."""
-        with contextlib.suppress(RlbError):
-            await self._bridge.create_stream(session_id, model.model_id, StreamConfig(max_length=AGENT_LENGTH))
+        await self._open(session_id, model, StreamConfig(max_length=AGENT_LENGTH))
         while True:
             plans = [plan_generation(self._random, model) for _ in range(AGENT_TURNS)]
             tokens = tuple(token for plan in plans for token in plan.tokens)
             delays = (plans[0].delays_s[0], *(delay for plan in plans for delay in plan.delays_s[1:]))
             await self._answer(session_id, model, Plan(tokens[: len(delays)], delays, "stop"))
             await asyncio.sleep(pause_s(self._random))
+
+    async def _open(self, session_id: str, model: Model, config: StreamConfig | None = None) -> None:
+        """The stream with its groups from the beginning, so that none of them misses what it is not there to read."""
+        stream = session_id, model.model_id
+        with contextlib.suppress(RlbError):
+            await self._bridge.create_stream(*stream, config)
+            for group in GROUPS:
+                await self._bridge.create_group(*stream, group)
 
     async def _answer(self, session_id: str, model: Model, plan: Plan) -> None:
         requested_at = time.time_ns() // 1_000_000

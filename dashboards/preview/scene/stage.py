@@ -33,7 +33,7 @@ from tests.servers.process import SHORT_TEMPORARY_FOLDER, RedisServer
 from tests.support.otlp import Collector
 from tests.support.prometheus import PROMETHEUS, free_port
 
-from .apps import LLAMA, MISTRAL, QWEN, Apps
+from .apps import INDEXER, LIVE_VIEW, LLAMA, MISTRAL, MODERATION, QWEN, Apps
 from .vllm import ModelServer
 
 HERE = Path(__file__).parent.parent
@@ -136,9 +136,9 @@ async def play(first: Pod, second: Pod, restarted: Restarted, server: ModelServe
             *(at_second.chat((QWEN, MISTRAL)) for _ in range(4)),
             at_first.agent("agent-support", LLAMA),
             at_second.agent("agent-research", QWEN),
-            at_first.keep_up("live-view", "live-view-5d8f-2k7xq"),
-            at_second.keep_up("live-view", "live-view-5d8f-9wz4t"),
-            at_first.moderate("moderation", "moderation-6b7c-hq2lm"),
+            at_first.keep_up(LIVE_VIEW, "live-view-5d8f-2k7xq"),
+            at_second.keep_up(LIVE_VIEW, "live-view-5d8f-9wz4t"),
+            at_first.moderate(MODERATION, "moderation-6b7c-hq2lm"),
             indexing(clock, at_second),
             restarting(clock, restarted),
         ]
@@ -155,11 +155,11 @@ async def play(first: Pod, second: Pod, restarted: Restarted, server: ModelServe
 
 async def indexing(clock: Clock, apps: Apps) -> None:
     """The group that dies, and later comes back in another pod, a little faster than what is written."""
-    task = asyncio.create_task(apps.keep_up("indexer", "indexer-79d4-m8rcv"))
+    task = asyncio.create_task(apps.keep_up(INDEXER, "indexer-79d4-m8rcv"))
     await clock.until(EVENTS["dies"])
     task.cancel()
     await clock.until(EVENTS["returns"])
-    await apps.keep_up("indexer", "indexer-84f6-b3npd", per_message_s=0.0005)
+    await apps.keep_up(INDEXER, "indexer-84f6-b3npd", per_message_s=0.0005)
 
 
 class Restarted:
