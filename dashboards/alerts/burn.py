@@ -36,6 +36,10 @@ WRITE_ERRORS = "namespace:rlb_write_errors:ratio_rate"
 SLOW_DELIVERIES = "namespace:rlb_delivery_slow:ratio_rate"
 
 
+def _times(factor: float) -> str:
+    return f"{factor:g} times " if factor != 1 else ""
+
+
 def _alerts(
     name: str, ratio: str, budget: str, *, summary: str, description: str, first: str, dashboard: str
 ) -> list[Alert]:
@@ -49,7 +53,7 @@ def _alerts(
             severity=speed.severity,
             summary=summary,
             description=f"{description} {{{{ $value | humanizePercentage }}}} of them over {speed.long}, which is more "
-            f"than {speed.factor:g} times what the budget of 30 days allows. {first}",
+            f"than {_times(speed.factor)}what the budget of 30 days allows. {first}",
             dashboard=dashboard,
             variables=("namespace",),
             labels={"long": speed.long, "short": speed.short},

@@ -120,7 +120,7 @@ and
     severity="warning",
     summary="A consumer group falls further behind, and will lose messages if that goes on.",
     description=f"""
-{WHO} falls behind by {{{{ $value | humanize }}}} messages a second, and at this rate messages are removed before it
+{WHO} falls behind by {{{{ $value | printf "%.1f" }}}} messages a second, and at this rate messages are removed before it
 has read them. First: `rlb-top --mode groups --sort headroom`, then give it more consumers or faster ones.""",
     dashboard="rlb-groups",
     variables=OF_GROUP,

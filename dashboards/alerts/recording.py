@@ -49,14 +49,16 @@ sum by (namespace, model) (rate(rlb_token_interval_seconds_count[5m])) >= 1""",
     (
         FIRST_TOKEN,
         """
-label_replace(
-  histogram_quantile(
-    0.95,
-    sum by (namespace, gen_ai_request_model, le) (rate(gen_ai_server_time_to_first_token_seconds_bucket[10m]))
+max by (namespace, model) (
+  label_replace(
+    histogram_quantile(
+      0.95,
+      sum by (namespace, gen_ai_request_model, le) (rate(gen_ai_server_time_to_first_token_seconds_bucket[10m]))
+    )
+    and on (namespace, gen_ai_request_model)
+    sum by (namespace, gen_ai_request_model) (increase(gen_ai_server_time_to_first_token_seconds_count[10m])) >= 20,
+    "model", "$1", "gen_ai_request_model", "(.*)"
   )
-  and on (namespace, gen_ai_request_model)
-  sum by (namespace, gen_ai_request_model) (increase(gen_ai_server_time_to_first_token_seconds_count[10m])) >= 20,
-  "model", "$1", "gen_ai_request_model", "(.*)"
 )""",
     ),
 )
