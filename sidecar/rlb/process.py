@@ -36,8 +36,16 @@ def probe_listener(settings: Settings) -> Iterator[socket.socket | None]:
     if metrics.port == 0:
         yield None
         return
+    # "::" takes IPv4 too, so that one setting does for clusters of either kind.
+    is_ipv6 = ":" in metrics.host
+    is_either = metrics.host == "::" and socket.has_dualstack_ipv6()
     try:
-        listener = socket.create_server((metrics.host, metrics.port), reuse_port=False)
+        listener = socket.create_server(
+            (metrics.host, metrics.port),
+            family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
+            dualstack_ipv6=is_either,
+            reuse_port=False,
+        )
     except OSError as error:
         raise StartError(
             f"cannot listen on {metrics.host}:{metrics.port} ({error.strerror}); "
