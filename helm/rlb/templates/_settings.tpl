@@ -41,9 +41,11 @@ tls_key_file: /etc/rlb/tls/tls.key
 {{ include "rlb.fullname" .context }}-{{ .role }}
 {{- end }}
 
-{{/* The port in an address such as redis://host:6380/1, else the usual one. */}}
+{{/* The port in an address such as redis://host:6380/1, else the usual one; empty for a socket. */}}
 {{- define "rlb.redisPort" -}}
+{{- if not (hasPrefix "unix:" .Values.redis.url) }}
 {{- regexFind ":\\d+$" (get (urlParse .Values.redis.url) "host") | trimPrefix ":" | default "6379" }}
+{{- end }}
 {{- end }}
 
 {{/* Empty if nothing is sent. */}}

@@ -49,7 +49,8 @@ The sidecar, for the pods of charts that depend on this one. All take the root c
     {{- include "rlb.securityContext" $ | nindent 4 }}
   terminationMessagePolicy: FallbackToLogsOnError
   volumeMounts:
-    {{- include "rlb.sidecar.volumeMount" $ | nindent 4 }}
+    - name: rlb-socket
+      mountPath: {{ dir $sidecar.socketPath }}
     {{- include "rlb.configMounts" $ | nindent 4 }}
 {{- end }}
 
@@ -63,11 +64,15 @@ The sidecar, for the pods of charts that depend on this one. All take the root c
 {{ include "rlb.configVolumes" (dict "context" $ "role" "sidecar") }}
 {{- end }}
 
-{{/* For a container of the app that talks to the sidecar. */}}
+{{/*
+For a container of the app that talks to the sidecar. Read-only does not keep it from connecting, only from putting a socket
+of its own in the place of ours.
+*/}}
 {{- define "rlb.sidecar.volumeMount" -}}
 {{- $ := eq "own" (include "rlb.context" .) | ternary . (.Subcharts).rlb }}
 - name: rlb-socket
   mountPath: {{ dir $.Values.sidecar.socketPath }}
+  readOnly: true
 {{- end }}
 
 {{/* For the pod's template: by these a PodMonitor finds the sidecars. */}}
