@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 INTERVAL = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5)
@@ -30,7 +32,9 @@ class ModelServer:
         self.interval: Histogram = of_model(Histogram, "inter_token_latency_seconds", buckets=INTERVAL)
         self.per_token: Histogram = of_model(Histogram, "time_per_output_token_seconds", buckets=INTERVAL)
         self.whole: Histogram = of_model(Histogram, "e2e_request_latency_seconds", buckets=WHOLE)
-        self._server, self._thread = start_http_server(port, "127.0.0.1", registry)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(registry))
+        self._thread = threading.Thread(target=self._server.serve_forever, name="vllm")
+        self._thread.start()
 
     def close(self) -> None:
         """Serve no more."""
@@ -51,6 +55,21 @@ class ModelServer:
             self.running.labels(model).dec()
             self.cache.labels(model).dec(0.03)
             self.whole.labels(model).observe(time.monotonic() - began_s)
+
+
+def _handler(registry: CollectorRegistry) -> type[BaseHTTPRequestHandler]:
+    """Serves the metrics with the colons in their names, which the library's own server replaces."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", CONTENT_TYPE_LATEST)
+            self.end_headers()
+            self.wfile.write(generate_latest(registry))
+
+        def log_message(self, *args: object) -> None: ...
+
+    return Handler
 
 
 class Request:
