@@ -107,6 +107,9 @@ async def test_the_sockets_file_is_gone(sidecar: RunningSidecar) -> None:
         status, report = await ask(http, "/healthz")
         assert (status, components(report)["socket"]) == (503, "down")
         assert "removed" in (reason_of(report, "socket") or "")
+        # Kubernetes asks at the port, and takes the pod out of service.
+        assert await ask(http, "/readyz") == (503, {"status": "the socket is gone"})
+        assert (await ask(http, "/livez"))[0] == 200
 
 
 async def test_draining(start_sidecar: StartSidecar) -> None:

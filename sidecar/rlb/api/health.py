@@ -80,9 +80,14 @@ class Health:
 
     async def readyz(self, request: Request) -> None:
         """`GET /readyz`: the socket is up and not draining; with `?redis=1`, Redis is reachable too."""
-        status = "draining" if self.is_draining else "ok"
+        status = "ok"
         if request.query("redis") == "1" and self._watched["redis"].look().state != "up":
             status = "redis is down"
+        # Asked at the TCP port, which answers even when nobody finds the socket. An observer has none.
+        if "socket" in self._watched and self._watched["socket"].look().state != "up":
+            status = "the socket is gone"
+        if self.is_draining:
+            status = "draining"
         await request.respond(200 if status == "ok" else 503, as_json(Live(status=status)))
 
     async def healthz(self, request: Request) -> None:
