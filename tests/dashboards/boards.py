@@ -141,7 +141,7 @@ def boards() -> tuple[Board, ...]:
 
 
 def rules() -> tuple[Mapping[str, Any], ...]:
-    """The committed rules of all groups and files."""
+    """The committed rules of all groups and files, those that record something first."""
     files = sorted((GENERATED / "rules").glob("*.yaml"))
     groups = [group for path in files for group in yaml.safe_load(path.read_text())["groups"]]
-    return tuple(rule for group in groups for rule in group["rules"])
+    return tuple(sorted((rule for group in groups for rule in group["rules"]), key=lambda rule: "record" not in rule))

@@ -109,22 +109,30 @@ def panel_title_description(board: Board) -> Findings:
 
 
 def panel_units(board: Board) -> Findings:
-    """Each panel with numbers has a unit that Grafana knows, or texts for its values."""
+    """Each panel with numbers has a unit that Grafana knows, or texts for its values.
+
+    A heatmap has it at its axis, and a table may have one for each column that is a number.
+    """
     for panel in board.panels:
         if panel.get("type") in WITHOUT_QUERIES:
             continue
         config = panel.get("fieldConfig") or {}
         defaults = config.get("defaults") or {}
-        units = [defaults.get("unit")] if defaults.get("unit") or not defaults.get("mappings") else []
-        units += [
+        of_columns = [
             item.get("value")
             for override in config.get("overrides") or []
             for item in override.get("properties") or []
             if item.get("id") == "unit"
         ]
-        for unit in units:
-            if not is_unit(unit):
-                yield _place(board, panel), f"has the unit {unit!r}"
+        unit = defaults.get("unit")
+        if panel.get("type") == "heatmap":
+            unit = ((panel.get("options") or {}).get("yAxis") or {}).get("unit")
+        is_left_to_columns = panel.get("type") == "table" and of_columns
+        if unit or not (defaults.get("mappings") or is_left_to_columns):
+            of_columns.append(unit)
+        for each in of_columns:
+            if not is_unit(each):
+                yield _place(board, panel), f"has the unit {each!r}"
 
 
 def panel_no_targets(board: Board) -> Findings:

@@ -101,6 +101,13 @@ BROKEN: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
         "panel-units-rule",
         lambda board: panel(board)["fieldConfig"]["overrides"].append({"properties": [{"id": "unit", "value": "sec"}]}),
     ),
+    ("panel-units-rule", lambda board: panel(board).update(type="heatmap")),
+    (
+        "panel-units-rule",
+        lambda board: panel(board).update(
+            type="table", fieldConfig={"overrides": [{"properties": [{"id": "unit", "value": "sec"}]}]}
+        ),
+    ),
     ("panel-no-targets-rule", lambda board: panel(board).update(targets=[])),
     ("target-promql-rule", asking(f"sum(rate(up{WITHIN}[$__rate_interval])")),
     ("target-promql-rule", asking(f"sum(up{WITHIN}) > $bound")),
@@ -131,6 +138,14 @@ def test_what_is_wrong_is_found(rule: str, breaks: Callable[[dict[str, Any]], ob
 
 def test_every_rule_is_tried() -> None:
     assert {rule for rule, _ in BROKEN} == set(RULES)
+
+
+def test_units_may_be_elsewhere() -> None:
+    board = copy.deepcopy(GOOD)
+    panel(board).update(type="table", fieldConfig={"overrides": [{"properties": [{"id": "unit", "value": "s"}]}]})
+    assert found_in(board) == {}
+    panel(board).update(type="heatmap", options={"yAxis": {"unit": "s"}})
+    assert found_in(board) == {}
 
 
 def test_what_is_in_collapsed_rows_is_looked_at() -> None:

@@ -55,10 +55,15 @@ def _foreign(kind: Kind, why: str, *labels: str) -> Series:
     return Series(dict.fromkeys((*TARGET, *labels)), kind, why=why)
 
 
+def _alerts(*sure: str) -> Series:
+    labels = dict.fromkeys((*_OF_SOME_ALERTS, *sure))
+    return Series(labels, "gauge", frozenset(_OF_SOME_ALERTS), why="Prometheus tells it of alerts")
+
+
 _SCRAPE = "Prometheus tells it of every target"
 _PROCESS = "the client library tells it of every process"
 _VLLM = "vLLM's own, for the row that is there when vLLM is scraped"
-_ALERT_LABELS = ("alertname", "alertstate", "severity", "model", "group", "short", "long", "error_type", "reason")
+_OF_SOME_ALERTS = (*TARGET, "model", "group", "short", "long", "error_type", "reason", "attribute", "signal")
 
 FOREIGN: Mapping[str, Series] = {
     "up": _foreign("gauge", _SCRAPE),
@@ -71,7 +76,8 @@ FOREIGN: Mapping[str, Series] = {
     "process_open_fds": _foreign("gauge", _PROCESS),
     "process_max_fds": _foreign("gauge", _PROCESS),
     "python_gc_collections_total": _foreign("counter", _PROCESS, "generation"),
-    "ALERTS": _foreign("gauge", "Prometheus tells it of alerts that fire", *_ALERT_LABELS),
+    "ALERTS": _alerts("alertname", "severity", "alertstate"),
+    "ALERTS_FOR_STATE": _alerts("alertname", "severity"),
     **{
         f"vllm:{name}{part}": _foreign("counter", _VLLM, "model_name", "engine", *labels)
         for name in ("time_to_first_token_seconds", "inter_token_latency_seconds", "time_per_output_token_seconds")
