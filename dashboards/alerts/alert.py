@@ -46,9 +46,15 @@ class Alert:
 
     @property
     def dashboard_url(self) -> str:
-        """The dashboard, opened on what the alert is about."""
-        query = "&".join(f"var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in self.variables)
-        return f"%%grafanaUrl%%/d/{self.dashboard}" + (f"?{query}" if query else "")
+        """The dashboard, opened on what the alert is about.
+
+        A label that is not there, as `namespace` outside Kubernetes, is left out: an empty variable matches nothing.
+        """
+        variables = "".join(
+            f"{{{{ with $labels.{label} }}}}&var-{label}={{{{ . | urlquery }}}}{{{{ end }}}}"
+            for label in self.variables
+        )
+        return f"%%grafanaUrl%%/d/{self.dashboard}?from=now-3h&to=now{variables}"
 
     def rule(self) -> dict[str, Any]:
         """The rule as Prometheus reads it, with placeholders."""

@@ -104,13 +104,18 @@ LAG_GROWING = Alert(
     name="RLBConsumerGroupLagGrowing",
     # Growth as such is no reason to tell anybody; growth that ends in a loss is. When it does, the monitor says
     # (headroom: stream by stream, by length, age and expiry), or the trend of the worst stream against its limit.
+    # The headroom of a group that keeps up may be the expiry of a stream of which one entry is on its way.
     expr=f"""
 deriv({LAG}[10m]) > 0
 and
 {LAG} > %%lagGrowingMessages%%
 and
 (
-  {HEADROOM} < %%lagHorizonSeconds%%
+  (
+    {HEADROOM} < %%lagHorizonSeconds%%
+    and
+    {LAG_AGE} > %%lagAgeSeconds%%
+  )
   or
   predict_linear({LAG_WORST}[10m], %%lagHorizonSeconds%%)
     > on (namespace, model) group_left ()
@@ -120,18 +125,24 @@ and
     severity="warning",
     summary="A consumer group falls further behind, and will lose messages if that goes on.",
     description=f"""
-{WHO} falls behind by {{{{ $value | printf "%.1f" }}}} messages a second, and at this rate messages are removed before it
-has read them. First: `rlb-top --mode groups --sort headroom`, then give it more consumers or faster ones.""",
+{WHO} falls behind by {{{{ $value | printf "%.1f" }}}} messages a second, and at this rate messages are removed before
+it has read them. First: `rlb-top --mode groups --sort headroom`, then give it more consumers or faster ones.""",
     dashboard="rlb-groups",
     variables=OF_GROUP,
 )
 
 RETENTION_AT_RISK = Alert(
     name="RLBRetentionAtRisk",
-    # The monitor's own forecast first. The share of age is for streams of unknown limits; it says nothing as long as
-    # nothing is removed, for then a group that has read nothing is as far behind as the stream is old.
+    # The monitor's own forecast first, once the oldest undelivered message has lived longer than it has left: before,
+    # it may be one that is on its way, on a stream that the next write keeps alive. The share of age is for streams of
+    # unknown limits; it says nothing as long as nothing is removed, for then a group that has read nothing is as far
+    # behind as the stream is old.
     expr=f"""
-{HEADROOM} < %%retentionHeadroomSeconds%%
+(
+  {HEADROOM} < %%retentionHeadroomSeconds%%
+  and
+  {HEADROOM} < {LAG_AGE}
+)
 or
 (
   (

@@ -42,7 +42,7 @@ max by ({PROCESS}) (
     summary="Streams and groups are not looked at any more.",
     description="""
 {{ $labels.instance }} has not polled Redis with success for {{ $value | humanizeDuration }}: what the dashboards show
-of lag is missing or old, and alerts about groups cannot fire. First: `rlb health`, which says why polls fail.""",
+of lag is missing or old, and alerts about groups cannot fire. First: its /healthz, which says why polls fail.""",
     dashboard="rlb-sidecar",
     variables=OF_PROCESS,
 )
@@ -63,7 +63,7 @@ or
     summary="None of the observers polls.",
     description="""
 No observer of job {{ $labels.job }} watches the streams: they stand by for a leader that is not there, or are gone.
-First: look whether the observer's pods run, then `rlb health` in one of them.""",
+First: look whether the observer's pods run, then the /healthz of one of them.""",
     dashboard="rlb-sidecar",
     variables=("namespace", "job"),
 )
@@ -80,7 +80,7 @@ sum by ({PROCESS}) (rate(rlb_probe_attempts_total[10m]))
     summary="Synthetic messages do not come back from Redis.",
     description="""
 {{ $value | humanizePercentage }} of the probes of {{ $labels.instance }} do not make it through Redis and back: real
-messages go the same way. First: `rlb health`, which says why the last one failed.""",
+messages go the same way. First: its log (probe.failed says why).""",
     dashboard="rlb-sidecar",
     variables=OF_PROCESS,
 )

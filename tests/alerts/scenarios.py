@@ -1,7 +1,7 @@
 """The scenarios of the alerts: files for `promtool test rules`, and what is in them.
 
-`python tests/alerts/scenarios.py` writes into them what the alerts say now (`exp_annotations`), after a change of words:
-read the difference before you commit it.
+After a change of words, `PYTHONPATH=. python tests/alerts/scenarios.py` writes into them what the alerts say now
+(`exp_annotations`): read the difference before you commit it.
 """
 
 from __future__ import annotations
