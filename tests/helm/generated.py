@@ -52,10 +52,12 @@ def rendered_file(case: Path) -> Path:
 
 
 def rendered(case: Path) -> str:
-    """A case as Helm 4 renders it, in a cluster with all operators; dashboards and rules are only hinted at."""
+    """A case as Helm 4 renders it, in a cluster with all operators; rules are only hinted at, as are dashboards, of which
+    one stands for all.
+    """
     values = yaml.safe_load(case.read_text(encoding="utf-8"))
     objects = HELM_4.render(CHART, values, api_versions=MONITORING_APIS)
-    return _as_yaml(f"ci/{case.name}", [_short(item) for item in objects])
+    return _as_yaml(f"ci/{case.name}", [_short(item) for item in objects if not _is_another_dashboard(item)])
 
 
 def rendered_app() -> str:
@@ -81,6 +83,11 @@ _Dumper.add_representer(
     str,
     lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
 )
+
+
+def _is_another_dashboard(item: Mapping[str, Any]) -> bool:
+    _, of_dashboard, name = item["metadata"]["name"].partition("-dashboard-")
+    return bool(of_dashboard) and name != "overview"
 
 
 def _short(item: Mapping[str, Any]) -> dict[str, Any]:
