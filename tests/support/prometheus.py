@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes what a test tells it to, four times a second."""
+"""A real Prometheus that scrapes what a test tells it to, four times a second unless told otherwise."""
 
 from __future__ import annotations
 
@@ -34,17 +34,25 @@ def free_port() -> int:
 
 
 class PrometheusServer:
-    """Prometheus from `with` to the end of the block, with its data in `folder`."""
+    """Prometheus from `with` to the end of the block, with its data in `folder`.
 
-    def __init__(self, folder: Path, *targets: str) -> None:
+    It scrapes `targets`, or does whatever a `config` of its own says, as to evaluate rules and notify of alerts.
+    """
+
+    def __init__(self, folder: Path, *targets: str, config: str = "") -> None:
         self._folder = folder
-        self._targets = targets
+        self._config = config or _CONFIG % json.dumps(list(targets))
         self._port = free_port()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:
         assert PROMETHEUS is not None
         config = self._folder / "prometheus.yml"
-        config.write_text(_CONFIG % json.dumps(list(self._targets)))
+        config.write_text(self._config)
         with (self._folder / "prometheus.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
@@ -63,6 +71,24 @@ class PrometheusServer:
         """The value of an instant query: labels and value of each series."""
         result = self._get("query", query=expression)["result"]
         return [(series["metric"], float(series["value"][1])) for series in result]
+
+    def query_range(
+        self, expression: str, start_s: float, end_s: float, step_s: float
+    ) -> list[tuple[dict[str, str], list[float]]]:
+        """The values of each series at the steps where it has one."""
+        result = self._get(
+            "query_range", query=expression, start=f"{start_s:.3f}", end=f"{end_s:.3f}", step=f"{step_s:g}"
+        )["result"]
+        return [(series["metric"], [float(value) for _, value in series["values"]]) for series in result]
+
+    def label_values(self, label: str, selector: str = "") -> list[str]:
+        """All values of a label, of the series that a selector names."""
+        found: list[str] = self._get(f"label/{label}/values", **({"match[]": selector} if selector else {}))
+        return found
+
+    def rules(self) -> list[dict[str, Any]]:
+        """All rules with their health and their last error."""
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
     def targets(self) -> list[dict[str, Any]]:
         """The targets with the outcome of their last scrape."""
@@ -93,7 +119,7 @@ class PrometheusServer:
         return (self._folder / "prometheus.log").read_text()[-2000:]
 
     def _get(self, what: str, **parameters: str) -> Any:
-        url = f"http://127.0.0.1:{self._port}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        url = f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
         with urllib.request.urlopen(url, timeout=10) as response:
             return json.load(response)["data"]
 
