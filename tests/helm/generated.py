@@ -52,8 +52,9 @@ def rendered_file(case: Path) -> Path:
 
 
 def rendered(case: Path) -> str:
-    """A case as Helm 4 renders it, in a cluster with all operators; rules are only hinted at, as are dashboards, of which
-    one stands for all.
+    """A case as Helm 4 renders it, in a cluster with all operators.
+
+    Rules are only hinted at, as are dashboards, of which one stands for all.
     """
     values = yaml.safe_load(case.read_text(encoding="utf-8"))
     objects = HELM_4.render(CHART, values, api_versions=MONITORING_APIS)
