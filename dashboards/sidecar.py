@@ -50,16 +50,14 @@ def dashboard() -> models.Dashboard:
             ),
             Row(
                 "Are polled numbers fresh?",
-                (polls.age(), polls.duration(), polls.incomplete(), polls.leader(), polls.probes()),
+                (polls.age(), polls.duration(), polls.incomplete(), polls.probes()),
             ),
             Row(
                 "Does the process have what it needs?",
                 (
-                    process.event_loop(8),
-                    process.cpu(8),
-                    process.memory(8),
-                    ingest.queued(),
-                    telemetry.open_files(),
+                    process.event_loop(),
+                    process.cpu(),
+                    process.memory(),
                     telemetry.collections(),
                 ),
                 folded=True,

@@ -20,6 +20,9 @@ def finished(dashboard: models.Dashboard) -> dict[str, Any]:
         panel["id"] = number
         _name_metrics(panel)
         _shorten_links(panel)
+        if panel["type"] == "table":
+            # An option of tables no more, in newer Grafanas; without it older ones have no footer either.
+            panel["options"].pop("footer", None)
     for variable in plain["templating"]["list"]:
         for key in [key for key in variable if key.startswith("auto")]:
             del variable[key]

@@ -91,6 +91,13 @@ FOREIGN: Mapping[str, Known] = MappingProxyType(
 KNOWN: Mapping[str, Known] = MappingProxyType({**{name: _of_catalogue(name) for name in CATALOGUE}, **FOREIGN})
 """By OpenTelemetry name for the catalogue's, by Prometheus name for the others."""
 
+UNUSED: Mapping[str, str] = MappingProxyType(
+    {
+        "rlb.ingest.queue.capacity": "The queue is bounded by bytes; dashboards show its memory of that limit.",
+    }
+)
+"""Metrics of the catalogue that no dashboard asks for, and why."""
+
 FAMILIES: tuple[str, ...] = tuple(sorted({known.name for known in KNOWN.values()}, key=len, reverse=True))
 """The Prometheus names, the longest first, so that a text is searched for the most exact one."""
 

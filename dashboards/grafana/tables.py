@@ -10,6 +10,7 @@ from typing import Any
 from dashboards.grafana.panels import HEIGHT, Panel, Thresholds, framed
 from dashboards.grafana.sdk import dashboard, models
 from dashboards.grafana.sdk import table as tables
+from dashboards.grafana.style import GOOD, NEUTRAL
 from dashboards.grafana.targets import rows
 
 
@@ -23,6 +24,8 @@ class Column:
     thresholds: Thresholds | None = None
     decimals: int | None = None
     width: int | None = None
+    words: Mapping[int, tuple[str, str]] | None = None
+    """What stands for some values, and its colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +92,30 @@ def _key_style(key: Key) -> list[models.DynamicConfigValue]:
 
 
 def _style(column: Column) -> list[models.DynamicConfigValue]:
-    style = [models.DynamicConfigValue("unit", column.unit)]
+    named = {str(value): {"text": text, "color": colour} for value, (text, colour) in (column.words or {}).items()}
+    mappings = [_BLANK, {"type": "value", "options": named}] if named else [_BLANK]
+    style = [models.DynamicConfigValue("unit", column.unit), models.DynamicConfigValue("mappings", mappings)]
     if column.decimals is not None:
         style.append(models.DynamicConfigValue("decimals", column.decimals))
     if column.width is not None:
         style.append(_width(column.width))
     if column.thresholds is not None:
-        cell: Mapping[str, str] = {"type": "color-text"}
-        style += [
-            models.DynamicConfigValue("thresholds", column.thresholds.build()),
-            models.DynamicConfigValue("custom.cellOptions", cell),
-        ]
+        style.append(models.DynamicConfigValue("thresholds", _calm(column.thresholds)))
+    if column.thresholds is not None or named:
+        style.append(models.DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
     return style
+
+
+def _calm(thresholds: Thresholds) -> models.ThresholdsConfig:
+    """The same without a colour for what is good: in a table of numbers only the bad ones should stand out."""
+    built = thresholds.build()
+    for step in built.steps:
+        step.color = NEUTRAL if step.color == GOOD else step.color
+    return built
+
+
+_BLANK = {"type": "special", "options": {"match": "null+nan", "result": {"text": "-", "color": NEUTRAL}}}
+"""Where a row has no such value: neither a colour nor the words that stand for a table without rows."""
 
 
 def _width(pixels: int) -> models.DynamicConfigValue:

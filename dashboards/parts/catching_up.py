@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.grafana.limits import limit
 from dashboards.grafana.links import CELL, cell, drill_down
 from dashboards.grafana.panels import Panel, timeseries
-from dashboards.grafana.queries import level, rate, rise, top
+from dashboards.grafana.queries import level, rate, rise, together, top
 from dashboards.grafana.style import (
     COUNT,
     MESSAGES_PER_SECOND,
@@ -19,13 +19,16 @@ from dashboards.grafana.style import (
 )
 from dashboards.grafana.tables import Column, Key, table
 from dashboards.grafana.targets import series
-from dashboards.parts.lag import GROUP_LEGEND, HOUR_S, NO_GROUP, OF_GROUP
+from dashboards.parts.lag import HOUR_S, NO_GROUP, OF_GROUP, until_lost
 
 ILL = {"status": '=~"lagging|stalled|stopped|rewound|losing|unknown"'}
 
-ADDED = rate("rlb.stream.entries_added", "model")
-READ = rate("rlb.group.entries_read", OF_GROUP)
-SURPLUS = f"{READ} - on (model) group_left () {ADDED}"
+WINDOW_S = 300
+"""Readers that take messages in bouts are judged over this time."""
+
+ADDED = rise("rlb.stream.entries_added", f"{WINDOW_S}s", "model")
+READ = rise("rlb.group.entries_read", f"{WINDOW_S}s", OF_GROUP)
+SURPLUS = f"{together('sum', f'{READ} - on (model) group_left () {ADDED}', 'group')} / {WINDOW_S}"
 
 
 def rates() -> Panel:
@@ -50,12 +53,13 @@ def surplus() -> Panel:
     return timeseries(
         "Surplus: read more than written",
         about(
-            "Messages read less messages written, each second. Above 0 the group catches up, below it falls back.",
+            "Messages read less messages written to the models that the group reads, each second, over the last "
+            "5 min. Above 0 it catches up, below it falls back.",
             bad="below 0 for minutes, for a group that is behind.",
             then="start more readers of that group, or make each faster. Alert: RLBConsumerGroupLagGrowing.",
         ),
         MESSAGES_PER_SECOND,
-        series(f"bottomk(10, {SURPLUS})", GROUP_LEGEND),
+        series(f"bottomk(10, {SURPLUS})", "{{group}}"),
         w=8,
         lowest=None,
         no_value=NO_GROUP,
@@ -66,14 +70,14 @@ def time_to_catch_up() -> Panel:
     return timeseries(
         "Time to catch up, up to 1 h",
         about(
-            "How long a group needs at the present rates until it has read everything; the ten slowest. A group that "
-            "does not read more than is written has no line: it never will. More than an "
-            "hour is drawn as an hour.",
+            "How long a group needs, at the rates of the last 5 min, until it has read everything; the ten slowest. A "
+            "group that does not read more than is written has no line: it never will. More than an hour is drawn as "
+            "an hour.",
             bad="longer than *Until messages are lost*, or no line for a group that is behind.",
             then="compare with *Surplus*; start more readers of that group.",
         ),
         SECONDS,
-        series(top(f"clamp_max({level('rlb.group.lag', OF_GROUP)} / ({SURPLUS} > 0), {HOUR_S})"), GROUP_LEGEND),
+        series(top(f"clamp_max({level('rlb.group.lag', 'group')} / ({SURPLUS} > 0), {HOUR_S})"), "{{group}}"),
         w=8,
         no_value="No group is catching up: none is behind, or none reads more than is written",
     )
@@ -100,12 +104,13 @@ def by_group() -> Panel:
         Column("Age", SECONDS, level("rlb.group.lag.age", by)),
         Column("Undelivered", COUNT, level("rlb.group.lag", by)),
         Column("Worst stream", COUNT, level("rlb.group.lag.max", by)),
-        Column("Until lost", SECONDS, level("rlb.group.retention.headroom", by), soon),
+        Column("Until lost", SECONDS, until_lost(by), soon),
         Column("Lost, 24 h", COUNT, rise("rlb.group.lost", "24h", by), bad_above(0.5), decimals=0),
         Column("Pending", COUNT, level("rlb.group.pending", by)),
         Column("Pending age", SECONDS, level("rlb.group.pending.age", by)),
         Column("Readers", COUNT, level("rlb.group.consumers", by, {"state": '="active"'}), bad_below(1)),
         Column("Not ok", COUNT, f"{ill} or 0 * {level('rlb.group.streams', by)}"),
+        h=10,
         no_value=NO_GROUP,
         sort="Age",
     )

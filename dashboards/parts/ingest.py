@@ -39,26 +39,6 @@ def connections() -> Panel:
     )
 
 
-def queued() -> Panel:
-    return timeseries(
-        "Messages in the queue",
-        about(
-            "Messages taken from apps and not yet answered, of all sidecars, and how many fit if they are small.",
-            bad="near the dashed line; the limit in bytes is what counts (*Queue, of its limit*).",
-            then="*Does Redis keep up?* below. Alert: RLBQueueSaturated.",
-        ),
-        COUNT,
-        series(level("rlb.ingest.queue.length"), "in the queue"),
-        series(level("rlb.ingest.queue.capacity"), "fit"),
-        w=8,
-        colours={"in the queue": "blue", "fit": "orange"},
-        dashed=("fit",),
-        logarithmic=True,
-        lowest=None,
-        no_value=NO_SIDECAR,
-    )
-
-
 def queue_time() -> Panel:
     wanted = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
     return timeseries(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.grafana.limits import in_words, limit
 from dashboards.grafana.links import LINE_GROUP, LINE_MODEL, drill_down
 from dashboards.grafana.panels import WIDE, Panel, link, timeseries
-from dashboards.grafana.queries import By, level, top
+from dashboards.grafana.queries import By, level, together, top
 from dashboards.grafana.style import BAD, COUNT, SECONDS, about, steps
 from dashboards.grafana.targets import series
 
@@ -19,13 +19,13 @@ TO_ANY_MODEL = (link("This group", drill_down("rlb-groups", group=LINE_GROUP)),)
 HOUR_S = 3600
 
 
-def _by(w: int) -> tuple[By, str]:
+def by_room(w: int) -> tuple[By, str]:
     """By group where there is little room, and there by model too."""
     return (OF_GROUP, GROUP_LEGEND) if w >= WIDE else ("group", "{{group}}")
 
 
 def lag_age(w: int = WIDE) -> Panel:
-    by, legend = _by(w)
+    by, legend = by_room(w)
     return timeseries(
         "Age of the oldest undelivered message",
         about(
@@ -43,7 +43,7 @@ def lag_age(w: int = WIDE) -> Panel:
 
 
 def undelivered(w: int = WIDE) -> Panel:
-    by, legend = _by(w)
+    by, legend = by_room(w)
     return timeseries(
         "Undelivered messages",
         about(
@@ -60,22 +60,30 @@ def undelivered(w: int = WIDE) -> Panel:
     )
 
 
+def until_lost(by: By = ()) -> str:
+    """The headroom of groups that are behind. One that keeps up has some too: that of what is under way this moment."""
+    each = ("namespace", *OF_GROUP)
+    behind = f"{level('rlb.group.lag.age', each)} > {limit('lag_age_seconds'):g}"
+    return together("min", f"{level('rlb.group.retention.headroom', each)} and on ({', '.join(each)}) {behind}", by)
+
+
 def headroom(w: int = WIDE) -> Panel:
-    by, legend = _by(w)
+    by, legend = by_room(w)
     return timeseries(
         "Until messages are lost, up to 1 h",
         about(
-            "The safety margin: at the present rates, when the first undelivered message is trimmed or expires, on the "
-            "worst stream of each group; the ten with the least. More than an hour is drawn as an hour.",
+            "The safety margin of groups that are behind: at the present rates, when the first undelivered message is "
+            "trimmed or expires, on the worst stream of each; the ten with the least. More than an hour is drawn as an "
+            "hour.",
             bad=f"below {in_words('retention_headroom_seconds')}, and falling. At 0 messages are lost.",
             then="bring back the readers of that group, or raise the streams' length or retention "
             "(`RLB_STREAM__MAX_LENGTH`, `RLB_STREAM__RETENTION_MS`) meanwhile. Alert: RLBRetentionAtRisk.",
         ),
         SECONDS,
-        series(f"bottomk(10, clamp_max({level('rlb.group.retention.headroom', by)}, {HOUR_S}))", legend),
+        series(f"bottomk(10, clamp_max({until_lost(by)}, {HOUR_S}))", legend),
         w=w,
         highest=HOUR_S,
-        no_value="Nothing undelivered is about to go, or no limit applies",
+        no_value="No group is behind, or no limit applies",
         thresholds=steps("transparent", (limit("retention_headroom_seconds"), BAD)),
         links=TO_GROUP if w >= WIDE else TO_ANY_MODEL,
     )

@@ -8,13 +8,14 @@ from dashboards.grafana.queries import buckets, level, quantile, rate, top
 from dashboards.grafana.style import BAD, COUNT, GOOD, MESSAGES_PER_SECOND, SECONDS, UNKNOWN, WARN, about
 from dashboards.grafana.tables import Column, Key, table
 from dashboards.grafana.targets import cells, series
-from dashboards.parts.lag import GROUP_LEGEND, NO_GROUP, OF_GROUP
+from dashboards.parts.lag import NO_GROUP, by_room
 
 NO_ACK = "Nothing was acknowledged through the bridge"
 ONLY_IF_ASKED = "Set RLB_MONITOR__TOP_STREAMS to see the few worst by name"
 
 
-def pending() -> Panel:
+def pending(w: int = 8) -> Panel:
+    by, legend = by_room(w)
     return timeseries(
         "Pending messages",
         about(
@@ -23,13 +24,14 @@ def pending() -> Panel:
             then="`rlb pending` shows them by reader. Alert: RLBPendingStuck.",
         ),
         COUNT,
-        series(top(level("rlb.group.pending", OF_GROUP)), GROUP_LEGEND),
-        w=8,
+        series(top(level("rlb.group.pending", by)), legend),
+        w=w,
         no_value=NO_GROUP,
     )
 
 
-def pending_age() -> Panel:
+def pending_age(w: int = 8) -> Panel:
+    by, legend = by_room(w)
     return timeseries(
         "Pending for longest",
         about(
@@ -38,13 +40,14 @@ def pending_age() -> Panel:
             then="`rlb pending claim` hands it to another reader; `rlb dlq add` sets it aside. Alert: RLBPendingStuck.",
         ),
         SECONDS,
-        series(top(level("rlb.group.pending.idle", OF_GROUP)), GROUP_LEGEND),
-        w=8,
+        series(top(level("rlb.group.pending.idle", by)), legend),
+        w=w,
         no_value="Nothing is pending",
     )
 
 
-def poison() -> Panel:
+def poison(w: int = 8) -> Panel:
+    by, legend = by_room(w)
     return timeseries(
         "Messages that nobody can handle",
         about(
@@ -54,8 +57,8 @@ def poison() -> Panel:
             "RLBPoisonMessages.",
         ),
         COUNT,
-        series(top(level("rlb.group.poison", OF_GROUP)), GROUP_LEGEND),
-        w=8,
+        series(top(level("rlb.group.poison", by)), legend),
+        w=w,
         no_value=NO_GROUP,
     )
 
@@ -134,7 +137,7 @@ def readers() -> Panel:
         ),
         COUNT,
         series(level("rlb.group.consumers", "state"), "{{state}}"),
-        w=12,
+        w=16,
         stacked=True,
         colours={"active": GOOD, "idle": UNKNOWN, "dead": BAD},
         no_value=NO_GROUP,
@@ -151,7 +154,7 @@ def removed() -> Panel:
         ),
         MESSAGES_PER_SECOND,
         series(top(rate("rlb.consumers.removed", "group")), "{{group}}"),
-        w=12,
+        w=8,
         no_value="None was removed, or removal is not allowed",
     )
 

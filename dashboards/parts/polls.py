@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dashboards.grafana.limits import in_words, limit
 from dashboards.grafana.panels import Panel, tile, timeseries
-from dashboards.grafana.queries import level, quantile, rate, selector, together, top
-from dashboards.grafana.style import BAD, COUNT, NEUTRAL, PER_SECOND, QUANTILES, SECONDS, about, steps
+from dashboards.grafana.queries import quantile, rate, selector, together, top
+from dashboards.grafana.style import BAD, GOOD, NEUTRAL, PER_SECOND, QUANTILES, SECONDS, about, steps
 from dashboards.grafana.targets import now, series
 
 LAST = selector("rlb.poll.last_success.timestamp")
@@ -39,7 +39,7 @@ def age() -> Panel:
         ),
         SECONDS,
         series(top(f"time() - {together('max', LAST, 'instance')}"), "{{instance}}"),
-        w=8,
+        w=6,
         thresholds=steps("transparent", (limit("poll_age_seconds"), BAD)),
         no_value=NO_POLL,
     )
@@ -56,7 +56,7 @@ def duration() -> Panel:
         ),
         SECONDS,
         *(series(quantile(q, "rlb.poll.duration"), name) for q, name in wanted),
-        w=8,
+        w=6,
         colours=QUANTILES,
         no_value=NO_POLL,
     )
@@ -73,24 +73,9 @@ def incomplete() -> Panel:
         PER_SECOND,
         series(rate("rlb.poll.streams.skipped"), "skipped"),
         series(top(rate("rlb.poll.errors", "error_type")), "failed {{error_type}}"),
-        w=8,
+        w=6,
         at_least=1,
         no_value=NO_POLL,
-    )
-
-
-def leader() -> Panel:
-    return timeseries(
-        "Observers: who leads",
-        about(
-            "1 on the observer that polls, 0 on those that stand by.",
-            bad="none at 1, or two for longer than a lease (`RLB_MONITOR__LEASE_SECONDS`).",
-            then="the observers' logs. Alert: RLBObserverHasNoLeader.",
-        ),
-        COUNT,
-        series(level("rlb.monitor.leader", "instance"), "{{instance}}"),
-        highest=1,
-        no_value="No observer runs here",
     )
 
 
@@ -104,6 +89,7 @@ def probes() -> Panel:
         ),
         PER_SECOND,
         series(rate("rlb.probe.attempts", "outcome"), "{{outcome}}"),
-        colours={"ok": "green", "failed": BAD},
+        w=6,
+        colours={"ok": GOOD, "failed": BAD},
         no_value="No probe is asked for (RLB_MONITOR__PROBE_SECONDS)",
     )

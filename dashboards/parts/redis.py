@@ -76,16 +76,17 @@ def connections() -> Panel:
     return timeseries(
         "Connections to Redis",
         about(
-            "Connections by pool and state; *used* ones wait for a reply.",
+            "Connections of all sidecars by pool, in use or not.",
             bad="it only grows, or comes near Redis' `maxclients`.",
             then="`CLIENT LIST` in Redis; how many pods are there?",
         ),
         COUNT,
         series(
-            level("db.client.connection.count", ("db_client_connection_pool_name", "db_client_connection_state")),
-            "{{db_client_connection_pool_name}} {{db_client_connection_state}}",
+            level("db.client.connection.count", "db_client_connection_pool_name"),
+            "{{db_client_connection_pool_name}}",
         ),
         w=8,
+        stacked=True,
         no_value=NO_SIDECAR,
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dashboards.grafana.panels import Panel, timeseries
-from dashboards.grafana.queries import level, rate, top
-from dashboards.grafana.style import MESSAGES_PER_SECOND, SECONDS, about
+from dashboards.grafana.queries import level, rate, together, top
+from dashboards.grafana.style import MESSAGES_PER_SECOND, NEUTRAL, SECONDS, about
 from dashboards.grafana.targets import series
-from dashboards.parts.lag import GROUP_LEGEND, NO_GROUP, OF_GROUP, TO_GROUP
+from dashboards.parts.lag import NO_GROUP, OF_GROUP, TO_ANY_MODEL
 
 NO_STREAM = "No stream is watched"
 
@@ -22,11 +22,12 @@ def lost() -> Panel:
             "RLBMessagesLost.",
         ),
         MESSAGES_PER_SECOND,
-        series(top(rate("rlb.group.lost", OF_GROUP)), f"lost · {GROUP_LEGEND}"),
-        series(top(rate("rlb.group.gone", OF_GROUP), 5), f"gone · {GROUP_LEGEND}"),
+        series(top(rate("rlb.group.lost", "group")), "lost · {{group}}"),
+        series(top(rate("rlb.group.gone", "group")), "gone · {{group}}"),
         w=8,
+        at_least=1,
         no_value=NO_GROUP,
-        links=TO_GROUP,
+        links=TO_ANY_MODEL,
     )
 
 
@@ -49,14 +50,16 @@ def kept_and_needed() -> Panel:
     return timeseries(
         "Kept, and still needed",
         about(
-            "Age of the oldest message kept, and age of the oldest message that the slowest group has not been handed, "
-            "by model.",
-            bad="needed comes near kept where streams are trimmed: what is trimmed next was not read.",
+            "How old messages become before they are removed, on the model that keeps them the shortest; and how old "
+            "the oldest message is that each group has not been handed.",
+            bad="needed comes near kept where streams are trimmed or expire: what goes next was not read.",
             then="*Margin* is the difference; *Until messages are lost* is the measure that counts.",
         ),
         SECONDS,
-        series(top(level("rlb.stream.retention.age", "model"), 5), "kept · {{model}}"),
-        series(top(level("rlb.group.lag.age", "model"), 5), "needed · {{model}}"),
+        series(level("rlb.stream.retention.age", how="min"), "kept"),
+        series(top(level("rlb.group.lag.age", "group")), "needed by {{group}}"),
+        colours={"kept": NEUTRAL},
+        dashed=("kept",),
         no_value=NO_STREAM,
     )
 
@@ -73,8 +76,8 @@ def margin() -> Panel:
             then="look at *Until messages are lost* for the same group.",
         ),
         SECONDS,
-        series(f"bottomk(10, {left})", GROUP_LEGEND),
+        series(f"bottomk(10, {together('min', left, 'group')})", "{{group}}"),
         lowest=None,
         no_value=NO_GROUP,
-        links=TO_GROUP,
+        links=TO_ANY_MODEL,
     )

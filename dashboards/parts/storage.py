@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.grafana.panels import Panel, timeseries
 from dashboards.grafana.queries import level, rate, selector, together, top
-from dashboards.grafana.style import BYTES, CALM, COUNT, MESSAGES_PER_SECOND, SHARE, WARN, about
+from dashboards.grafana.style import BYTES, CALM, COUNT, MESSAGES_PER_SECOND, NEUTRAL, SHARE, WARN, about
 from dashboards.grafana.tables import Column, Key, table
 from dashboards.grafana.targets import series
 from dashboards.parts.retention import NO_STREAM
@@ -76,18 +76,21 @@ def fill() -> Panel:
 
 
 def per_stream() -> Panel:
-    mean = f"{level('rlb.stream.length', 'model')} / ({level('rlb.stream.count', 'model')} > 0)"
+    mean = f"{level('rlb.stream.length')} / ({level('rlb.stream.count')} > 0)"
     return timeseries(
         "Messages of a stream",
         about(
-            "Messages in a stream: the mean, and the longest one, by model.",
+            "Messages in a stream: the mean, the longest one, and the smallest limit at which one is trimmed.",
             bad="the longest far above the mean: one session writes without end.",
             then="`rlb streams --sort length` names it; `rlb trim` shortens it.",
         ),
         COUNT,
-        series(top(mean, 5), "mean · {{model}}"),
-        series(top(level("rlb.stream.length.max", "model"), 5), "longest · {{model}}"),
+        series(mean, "mean"),
+        series(level("rlb.stream.length.max"), "longest"),
+        series(level("rlb.stream.retention.limit"), "limit"),
         w=8,
+        colours={"limit": NEUTRAL},
+        dashed=("limit",),
         logarithmic=True,
         lowest=None,
         no_value=NO_STREAM,
@@ -160,7 +163,7 @@ def settings(w: int = 24) -> Panel:
         ),
         Column("Instances", COUNT, together("count", selector("rlb.config.info"), by)),
         w=w,
-        h=6,
+        h=5,
         no_value="No sidecar",
         sort="Instances",
     )

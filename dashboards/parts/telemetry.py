@@ -106,25 +106,9 @@ def versions() -> Panel:
         (Key("version", "Version"), Key("revision", "Revision"), Key("python_version", "Python")),
         Column("Instances", COUNT, together("count", selector("rlb.build.info"), by)),
         w=12,
-        h=6,
+        h=5,
         no_value=NO_SIDECAR,
         sort="Instances",
-    )
-
-
-def open_files() -> Panel:
-    share = f"{selector('process_open_fds')} / {selector('process_max_fds')}"
-    return timeseries(
-        "Open files, of the limit",
-        about(
-            "File descriptors that are open, of those allowed, the ten with the most. Each connection is one.",
-            bad="above 80 %: connections will be refused.",
-            then="*Connections by role*; raise the limit of the container.",
-        ),
-        "percentunit",
-        series(top(ours(f"({share})")), "{{instance}}"),
-        w=8,
-        no_value=NO_SIDECAR,
     )
 
 
@@ -139,6 +123,7 @@ def collections() -> Panel:
         ),
         PER_SECOND,
         series(runs, "generation {{generation}}"),
-        w=8,
+        w=6,
+        at_least=1,
         no_value=NO_SIDECAR,
     )

@@ -19,7 +19,7 @@ from dashboards.grafana.style import (
     steps,
 )
 from dashboards.grafana.targets import now
-from dashboards.parts.lag import NO_GROUP
+from dashboards.parts.lag import NO_GROUP, until_lost
 
 TO_SIDECARS = (link("Sidecars", drill_down("rlb-sidecar")),)
 TO_GROUPS = (link("Consumer groups", drill_down("rlb-groups")),)
@@ -154,14 +154,14 @@ def headroom() -> Panel:
     return tile(
         "Until messages are lost",
         about(
-            "At the present rates, the time until the first undelivered message is trimmed or expires, on the worst "
-            "stream of all.",
+            "Of groups that are behind: at the present rates, the time until the first undelivered message is trimmed "
+            "or expires, on the worst stream of all.",
             bad="a few minutes, and falling.",
             then="the dashboard *Streams and retention*. Alert: RLBRetentionAtRisk.",
         ),
         SECONDS,
-        now(level("rlb.group.retention.headroom")),
-        no_value="Nothing at risk",
+        now(until_lost()),
+        no_value="No group is behind",
         thresholds=bad_below(60, limit("retention_headroom_seconds")),
         links=TO_STREAMS,
     )

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dashboards.grafana.panels import Panel, timeseries
 from dashboards.grafana.queries import rate, top
-from dashboards.grafana.style import FINISH, GENERATIONS_PER_SECOND, GOOD, MESSAGES_PER_SECOND, TOKENS_PER_SECOND, about
+from dashboards.grafana.style import (
+    FINISH,
+    GENERATIONS_PER_SECOND,
+    GOOD,
+    MESSAGES_PER_SECOND,
+    NEUTRAL,
+    TOKENS_PER_SECOND,
+    about,
+)
 from dashboards.grafana.targets import series
 
 
@@ -25,7 +33,8 @@ def in_and_out(w: int = 8) -> Panel:
         series(written, "written"),
         series(top(delivered), "delivered to {{messaging_consumer_group_name}}"),
         w=w,
-        colours={"accepted": "blue", "written": GOOD},
+        colours={"accepted": NEUTRAL, "written": GOOD},
+        dashed=("accepted",),
         no_value="No app sends through these sidecars",
     )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dashboards.grafana.limits import in_words
 from dashboards.grafana.panels import Panel, heat, tile, timeseries
-from dashboards.grafana.queries import buckets, level, quantile, rate, ratio, share_within, top
-from dashboards.grafana.style import COUNT, NEUTRAL, QUANTILES, SECONDS, SHARE, WARN, about, steps
+from dashboards.grafana.queries import buckets, level, quantile, rate, ratio, rise, share_within, top
+from dashboards.grafana.style import COUNT, NEUTRAL, QUANTILES, SECONDS, SHARE, WARN, about, bad_below, steps
 from dashboards.grafana.targets import Query, cells, now, series
+from dashboards.parts.objectives import FIRST_TOKEN_BUDGET
 
 FIRST = "gen_ai.server.time_to_first_token"
 INTERVAL = "rlb.token.interval"
@@ -27,12 +28,13 @@ def first_tokens_in_time() -> Panel:
         "First tokens in time",
         about(
             "The share of first tokens within the bound chosen at the top, in the time shown.",
-            bad="less than you promise.",
+            bad="less than 95 %.",
             then="*Do users wait for the first token?* below.",
         ),
         SHARE,
         now(share_within(FIRST, "$ttft_slo", "$__range")),
         no_value=NO_REQUEST,
+        thresholds=bad_below(1 - FIRST_TOKEN_BUDGET),
         decimals=1,
     )
 
@@ -227,19 +229,19 @@ def duration() -> Panel:
 
 
 def failing_by_model() -> Panel:
-    ended = rate("rlb.generation.completed", "model")
-    failed = rate("rlb.generation.completed", "model", _FAILED)
+    ended = rise("rlb.generation.completed", "5m", "model")
+    failed = rise("rlb.generation.completed", "5m", "model", _FAILED)
     return timeseries(
         "Answers that fail, by model",
         about(
-            "The share of generations that end in an error or are abandoned, the ten worst models.",
+            "The share of generations that end in an error or are abandoned, over 5 min; the ten worst models.",
             bad="above a few per cent, or above its own past.",
             then="the log of that model's server, and of the app.",
         ),
         SHARE,
         series(top(ratio(failed, ended)), "{{model}}"),
         w=8,
-        at_least=0.1,
+        highest=1,
         no_value="No answer ended",
     )
 

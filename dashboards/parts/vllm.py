@@ -103,21 +103,22 @@ def requests() -> Panel:
 def added() -> Panel:
     """What the bridge itself adds to the way of a token."""
     return timeseries(
-        "What the bridge adds, p95",
+        "What the bridge adds",
         about(
-            "The parts of a message's way through the bridge: waiting in the sidecar, the write to Redis, the whole "
-            "way until a group's reader has it, and the same for a message of the sidecar's own (probe).",
+            "The parts of a message's way through the bridge: waiting in the sidecar, the write to Redis; the whole "
+            "way until a reader has it, for half of the messages, as the others may wait for their readers; and the "
+            "same for a message of the sidecar's own (probe).",
             bad="queue or write above 10 ms; age at delivery far above both is a reader that lags.",
             then="*Sidecar internals* for queue and write, *Consumer groups* for deliveries.",
         ),
         SECONDS,
-        series(quantile(0.95, "rlb.ingest.queue.duration"), "in the queue"),
+        series(quantile(0.95, "rlb.ingest.queue.duration"), "in the queue, p95"),
         series(
             quantile(0.95, "messaging.client.operation.duration", where={"messaging_operation_name": '="XADD"'}),
-            "write to Redis",
+            "write to Redis, p95",
         ),
-        series(quantile(0.95, "rlb.message.age"), "age at delivery", exemplars=True),
-        series(quantile(0.95, "rlb.probe.duration"), "probe"),
+        series(quantile(0.5, "rlb.message.age"), "age at delivery, p50", exemplars=True),
+        series(quantile(0.95, "rlb.probe.duration"), "probe, p95"),
         w=24,
         logarithmic=True,
         lowest=None,
