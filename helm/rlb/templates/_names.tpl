@@ -25,9 +25,6 @@ parent's context, and ours is among its subcharts. Under an alias it is passed a
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
 {{- end }}
 
 {{/* What never changes in the life of a release, as selectors may not. */}}
@@ -53,7 +50,7 @@ name: {{ .name }}
 namespace: {{ .namespace | default .context.Release.Namespace }}
 labels:
   {{- $common := include "rlb.labels" .context | fromYaml }}
-  {{- merge (.labels | default dict | deepCopy) $common | toYaml | nindent 2 }}
+  {{- merge (.labels | default dict | deepCopy) $common .context.Values.commonLabels | toYaml | nindent 2 }}
 {{- with merge (.annotations | default dict | deepCopy) .context.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
