@@ -160,7 +160,7 @@ or
   unless on (namespace, model)
   {RETENTION_LIMIT}
 )""",
-    for_="5m",
+    for_="2m",
     severity="critical",
     summary="Messages are about to be removed before a consumer group has read them.",
     description=f"""
