@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import kubernetes_validate
 import pytest
 
 from tests.helm.pods import containers, pod_specs
@@ -133,3 +134,21 @@ def test_a_long_name_stays_within_what_kubernetes_takes(engine: Engine) -> None:
 def test_a_release_named_like_the_chart_says_so_once(engine: Engine) -> None:
     names = {item["metadata"]["name"] for item in engine.render(CHART, {"redis": {"url": "redis://r"}}, release="rlb")}
     assert names == {"rlb-observer", "rlb-sidecar"}
+
+
+@pytest.mark.parametrize("word", ["123", "true", "null", "1e3"])
+def test_a_name_that_looks_like_something_else_stays_text(engine: Engine, word: str) -> None:
+    """YAML would read it as a number, a switch or nothing."""
+    values = {
+        **EVERYTHING,
+        "nameOverride": word,
+        "redis": {"url": "redis://redis", "auth": {"existingSecret": word, "passwordKey": word}},
+        "image": {"pullSecrets": [word], "tag": word},
+        "grafanaDashboards": {},
+        "commonLabels": {"team": word},
+    }
+    for item in engine.render(CHART, values, release=word, namespace=word):
+        if not item["apiVersion"].startswith("monitoring.coreos.com"):
+            kubernetes_validate.validate(item, kubernetes_validate.latest_version(), strict=True)
+        assert item["metadata"]["labels"]["app.kubernetes.io/instance"] == word
+        assert item["metadata"]["namespace"] == word

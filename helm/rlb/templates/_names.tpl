@@ -29,8 +29,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 
 {{/* What never changes in the life of a release, as selectors may not. */}}
 {{- define "rlb.selectorLabels" -}}
-app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "rlb.observer.selectorLabels" -}}
@@ -41,13 +41,13 @@ app.kubernetes.io/component: observer
 {{/* By which a PodMonitor finds the pods with a sidecar. */}}
 {{- define "rlb.sidecar.selectorLabels" -}}
 redis-llm-bridge/sidecar: "true"
-redis-llm-bridge/release: {{ include "rlb.fullname" . }}
+redis-llm-bridge/release: {{ include "rlb.fullname" . | quote }}
 {{- end }}
 
 {{/* The metadata of an object of ours. Takes a dict of context, name and, if there are more, labels and annotations. */}}
 {{- define "rlb.metadata" -}}
-name: {{ .name }}
-namespace: {{ .namespace | default .context.Release.Namespace }}
+name: {{ .name | quote }}
+namespace: {{ .namespace | default .context.Release.Namespace | quote }}
 labels:
   {{- $common := include "rlb.labels" .context | fromYaml }}
   {{- merge (.labels | default dict | deepCopy) $common .context.Values.commonLabels | toYaml | nindent 2 }}

@@ -112,7 +112,7 @@ k8s.namespace.name=$(K8S_NAMESPACE_NAME),k8s.pod.name=$(K8S_POD_NAME),k8s.pod.ui
 {{- define "rlb.configVolumes" -}}
 - name: rlb-config
   configMap:
-    name: {{ include "rlb.configMapName" . }}
+    name: {{ include "rlb.configMapName" . | quote }}
     items:
       - key: rlb.yaml
         path: rlb.yaml
@@ -120,27 +120,27 @@ k8s.namespace.name=$(K8S_NAMESPACE_NAME),k8s.pod.name=$(K8S_POD_NAME),k8s.pod.ui
 {{- if .auth.existingSecret }}
 - name: rlb-redis-auth
   secret:
-    secretName: {{ .auth.existingSecret }}
+    secretName: {{ .auth.existingSecret | quote }}
     # The group's, which the container is in by fsGroup; not everybody's.
     defaultMode: 0440
     items:
-      - key: {{ .auth.passwordKey }}
+      - key: {{ .auth.passwordKey | quote }}
         path: password
 {{- end }}
 {{- if .tls.existingSecret }}
 - name: rlb-redis-tls
   secret:
-    secretName: {{ .tls.existingSecret }}
+    secretName: {{ .tls.existingSecret | quote }}
     defaultMode: 0440
     items:
       {{- with .tls.caKey }}
-      - key: {{ . }}
+      - key: {{ . | quote }}
         path: ca.crt
       {{- end }}
       {{- if .tls.certKey }}
-      - key: {{ .tls.certKey }}
+      - key: {{ .tls.certKey | quote }}
         path: tls.crt
-      - key: {{ .tls.keyKey }}
+      - key: {{ .tls.keyKey | quote }}
         path: tls.key
       {{- end }}
 {{- end }}

@@ -12,7 +12,7 @@ The sidecar, for the pods of charts that depend on this one. All take the root c
 {{- define "rlb.sidecar.container" -}}
 {{- $ := eq "own" (include "rlb.context" .) | ternary . (.Subcharts).rlb }}
 {{- $sidecar := $.Values.sidecar }}
-- name: {{ $sidecar.name }}
+- name: {{ $sidecar.name | quote }}
   image: {{ include "rlb.image" $ }}
   imagePullPolicy: {{ $.Values.image.pullPolicy }}
   {{- if $sidecar.native }}
