@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.grafana.assemble import Row, assemble
 from dashboards.grafana.sdk import models
-from dashboards.parts import catching_up, group_tiles, lag, pending, tiles
+from dashboards.parts import catching_up, group_tiles, lag, objectives, pending, tiles
 
 
 def dashboard() -> models.Dashboard:
@@ -25,7 +25,7 @@ def dashboard() -> models.Dashboard:
                     group_tiles.lag_unknown(),
                 ),
             ),
-            Row("Who is behind?", (lag.lag_age(), lag.undelivered(), catching_up.by_group())),
+            Row("Who is behind?", (lag.lag_age(), catching_up.by_group(), lag.undelivered(12), lag.headroom(12))),
             Row(
                 "Will they catch up?",
                 (catching_up.rates(), catching_up.surplus(), catching_up.time_to_catch_up()),
@@ -42,7 +42,7 @@ def dashboard() -> models.Dashboard:
                     pending.ack_times(),
                 ),
             ),
-            Row("Do messages arrive in time?", (pending.age_by_group(), lag.headroom())),
+            Row("Do messages arrive in time?", (pending.age_by_group(), objectives.delivery_ages())),
             Row(
                 "Who reads?",
                 (pending.readers(), pending.removed(), pending.top_readers(), pending.top_streams()),

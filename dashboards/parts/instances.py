@@ -44,7 +44,7 @@ def instances() -> Panel:
         (
             Key("instance", "Instance", drill_down("rlb-sidecar", instance=CELL), "Only this one", width=200),
             Key("pod", "Pod", width=190),
-            Key("namespace", "Namespace"),
+            Key("namespace", "Namespace", width=120),
         ),
         Column("Reached", COUNT, of_process(selector("up")), words=STATES),
         Column("Redis", COUNT, level("rlb.redis.up", by, how="min"), words=STATES),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.grafana.limits import in_words, limit
 from dashboards.grafana.links import LINE_GROUP, LINE_MODEL, drill_down
-from dashboards.grafana.panels import WIDE, Panel, link, timeseries
+from dashboards.grafana.panels import Panel, link, timeseries
 from dashboards.grafana.queries import By, level, together, top
 from dashboards.grafana.style import BAD, COUNT, SECONDS, about, steps
 from dashboards.grafana.targets import series
@@ -17,14 +17,16 @@ TO_GROUP = (link("This group on this model", drill_down("rlb-groups", model=LINE
 TO_ANY_MODEL = (link("This group", drill_down("rlb-groups", group=LINE_GROUP)),)
 
 HOUR_S = 3600
+WHOLE = 24
+"""The width of the grid: room for a line for each group on each model."""
 
 
 def by_room(w: int) -> tuple[By, str]:
     """By group where there is little room, and there by model too."""
-    return (OF_GROUP, GROUP_LEGEND) if w >= WIDE else ("group", "{{group}}")
+    return (OF_GROUP, GROUP_LEGEND) if w >= WHOLE else ("group", "{{group}}")
 
 
-def lag_age(w: int = WIDE) -> Panel:
+def lag_age(w: int = WHOLE) -> Panel:
     by, legend = by_room(w)
     return timeseries(
         "Age of the oldest undelivered message",
@@ -38,11 +40,11 @@ def lag_age(w: int = WIDE) -> Panel:
         series(top(level("rlb.group.lag.age", by)), legend),
         w=w,
         no_value=NO_GROUP,
-        links=TO_GROUP if w >= WIDE else TO_ANY_MODEL,
+        links=TO_GROUP if w >= WHOLE else TO_ANY_MODEL,
     )
 
 
-def undelivered(w: int = WIDE) -> Panel:
+def undelivered(w: int = WHOLE) -> Panel:
     by, legend = by_room(w)
     return timeseries(
         "Undelivered messages",
@@ -56,7 +58,7 @@ def undelivered(w: int = WIDE) -> Panel:
         series(top(level("rlb.group.lag", by)), legend),
         w=w,
         no_value=NO_GROUP,
-        links=TO_GROUP if w >= WIDE else TO_ANY_MODEL,
+        links=TO_GROUP if w >= WHOLE else TO_ANY_MODEL,
     )
 
 
@@ -67,7 +69,7 @@ def until_lost(by: By = ()) -> str:
     return together("min", f"{level('rlb.group.retention.headroom', each)} and on ({', '.join(each)}) {behind}", by)
 
 
-def headroom(w: int = WIDE) -> Panel:
+def headroom(w: int = WHOLE) -> Panel:
     by, legend = by_room(w)
     return timeseries(
         "Until messages are lost, up to 1 h",
@@ -85,5 +87,5 @@ def headroom(w: int = WIDE) -> Panel:
         highest=HOUR_S,
         no_value="No group is behind, or no limit applies",
         thresholds=steps("transparent", (limit("retention_headroom_seconds"), BAD)),
-        links=TO_GROUP if w >= WIDE else TO_ANY_MODEL,
+        links=TO_GROUP if w >= WHOLE else TO_ANY_MODEL,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dashboards.alerts import ALERT_NAMES
+from dashboards.grafana.names import UNUSED
 from rlb.settings.description import leaves
 from rlb.telemetry.catalogue import CATALOGUE
 from tests.dashboards.boards import Board, Target, boards, rules
@@ -23,9 +24,6 @@ KEPT_PROBLEMS: dict[tuple[str, str], str] = {
     ("RLBCardinalityOverflow", "rlb_cardinality_overflow_total is a counter"): FIRST_COUNT,
 }
 """What is let through and why, by the place of an expression and a part of the problem."""
-
-ON_NO_DASHBOARD: dict[str, str] = {}
-"""Metrics of the catalogue that no panel shows, and why, by their OpenTelemetry name: there is none."""
 
 SERIES_OF_TARGETS = {"ALERTS", "ALERTS_FOR_STATE", "target_info"}
 """Names that texts may mention besides those of metrics."""
@@ -87,7 +85,7 @@ def test_every_metric_is_on_a_dashboard() -> None:
     asked |= {name for recorded, one in judged_rules().judged if recorded.get("record") in asked for name in one.names}
     shown = {OURS[name].metric for name in asked if name in OURS}
     missing = {metric.name for metric in CATALOGUE.values() if metric not in shown}
-    assert missing == set(ON_NO_DASHBOARD)
+    assert missing == set(UNUSED)
 
 
 @pytest.mark.parametrize("uid", UIDS)
