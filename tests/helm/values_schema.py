@@ -159,7 +159,7 @@ RULES: Mapping[str, Schema] = {
     "keda.minReplicas": {"minimum": 1},
     "keda.maxReplicas": {"minimum": 1},
     "keda.pollingInterval": SECONDS,
-    "keda.cooldownPeriod": {"minimum": 0},
+    "keda.stabilizationSeconds": {"minimum": 0, "maximum": 3600},
     "keda.failureThreshold": SECONDS,
     "keda.staleSeconds": SECONDS,
     "keda.labels": LABELS,

@@ -194,7 +194,11 @@ KernelIds = Annotated[tuple[Annotated[int, Field(ge=0, le=2**32 - 2)], ...], Bef
 """User or group ids; the last of 32 bits means "none" to the kernel."""
 SocketPath = Annotated[Path, AfterValidator(check_socket_path)]
 HostName = Annotated[str, AfterValidator(check_host)]
-KeyPrefix = Annotated[str, AfterValidator(check_prefix)]
+KeyPrefix = Annotated[
+    str,
+    AfterValidator(check_prefix),
+    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9:_.-]{0,63}[A-Za-z0-9_.-]$"}),
+]
 OptionalText = Annotated[str | None, BeforeValidator(_blank_as_none)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_blank_as_none)]
 RedisUrl = Annotated[
