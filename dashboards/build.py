@@ -14,9 +14,9 @@ ROOT = Path(__file__).parent.parent
 
 def artefacts() -> Mapping[str, str]:
     """The text of every generated file, by its path from the top of the repository."""
-    from dashboards import alerts, grafana
+    from dashboards import alerts, grafana, runbooks
 
-    return {**grafana.artefacts(), **alerts.artefacts()}
+    return {**runbooks.artefacts(), **grafana.artefacts(), **alerts.artefacts()}
 
 
 def stale() -> list[str]:
