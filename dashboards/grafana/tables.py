@@ -37,6 +37,8 @@ class Key:
     url: str = ""
     hint: str = ""
     width: int | None = None
+    colours: Mapping[str, str] | None = None
+    """Colours of some values."""
 
 
 def table(
@@ -86,6 +88,9 @@ def table(
 
 def _key_style(key: Key) -> list[models.DynamicConfigValue]:
     style = [_width(key.width)] if key.width is not None else []
+    if key.colours:
+        named = {value: {"text": value, "color": colour} for value, colour in key.colours.items()}
+        style += [models.DynamicConfigValue("mappings", [{"type": "value", "options": named}]), _COLOURED]
     if key.url:
         style.append(models.DynamicConfigValue("links", [{"title": key.hint, "url": key.url}]))
     return style
@@ -102,8 +107,11 @@ def _style(column: Column) -> list[models.DynamicConfigValue]:
     if column.thresholds is not None:
         style.append(models.DynamicConfigValue("thresholds", _calm(column.thresholds)))
     if column.thresholds is not None or named:
-        style.append(models.DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
+        style.append(_COLOURED)
     return style
+
+
+_COLOURED = models.DynamicConfigValue("custom.cellOptions", {"type": "color-text"})
 
 
 def _calm(thresholds: Thresholds) -> models.ThresholdsConfig:

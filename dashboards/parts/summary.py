@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dashboards.alerts import ALERT_NAMES
 from dashboards.grafana.limits import limit
 from dashboards.grafana.links import CELL, drill_down
 from dashboards.grafana.panels import Panel
 from dashboards.grafana.queries import level, quantile, rate, ratio, renamed, rise, selector, together
-from dashboards.grafana.style import COUNT, SECONDS, SHARE, TIME, TOKENS_PER_SECOND, about, bad_above
+from dashboards.grafana.style import BAD, COUNT, SECONDS, SHARE, TIME, TOKENS_PER_SECOND, WARN, about, bad_above
 from dashboards.grafana.tables import Column, Key, table
 
 SENT = "messaging.client.sent.messages"
@@ -45,24 +46,34 @@ def by_model() -> Panel:
     )
 
 
+def _with_page(expression: str) -> str:
+    """Alerts with the number of their panel on the dashboard of runbooks, as a link cannot look it up by name."""
+    for number, name in enumerate(ALERT_NAMES, start=1):
+        expression = f'label_replace({expression}, "page", "{number}", "alertname", "{name}")'
+    return expression
+
+
 def alerts() -> Panel:
     """What fires."""
     firing = selector("ALERTS", {"alertname": '=~"RLB.+"', "alertstate": '="firing"'}, wide=True)
     since = selector("ALERTS_FOR_STATE", {"alertname": '=~"RLB.+"'}, wide=True)
-    by = ("severity", "alertname", "namespace", "model", "group", "instance")
+    by = ("severity", "alertname", "page", "namespace", "model", "group", "instance")
+    found = f"1000 * ({since} and ignoring (alertstate) {firing})"
+    page = "/d/rlb-runbooks?viewPanel=${__value.text}&${datasource:queryparam}"
     return table(
         "Firing alerts",
         about(
             "Alerts of rlb that fire at this moment, as the Prometheus of this dashboard evaluates them.",
             bad="any with severity `critical`.",
-            then="click its name for the runbook.",
+            then="click the number of its runbook.",
         ),
         (
-            Key("alertname", "Alert", "/d/rlb-runbooks?${datasource:queryparam}", "Runbooks", width=300),
-            Key("severity", "Severity", width=100),
-            *(Key(label, label.capitalize()) for label in by[2:]),
+            Key("alertname", "Alert", width=280),
+            Key("page", "Runbook", page, "Open", width=90),
+            Key("severity", "Severity", width=100, colours={"critical": BAD, "warning": WARN}),
+            *(Key(label, label.capitalize()) for label in by[3:]),
         ),
-        Column("Since", TIME, together("max", f"1000 * ({since} and ignoring (alertstate) {firing})", by)),
+        Column("Since", TIME, together("max", _with_page(found), by)),
         h=5,
         no_value="No alert fires, or the rules are evaluated elsewhere",
         sort="Since",
