@@ -17,7 +17,7 @@ from rlb.errors import RlbError
 
 from .vllm import ModelServer
 
-LIVE_VIEW, MODERATION, INDEXER = GROUPS = ("live-view", "moderation", "indexer")
+LIVE_VIEW, MODERATION, INDEXER = ("live-view", "moderation", "indexer")
 
 AGENT_LENGTH = 4000
 """Entries kept of an agent's stream, which is written without a pause: about a minute and a half of it."""
@@ -56,7 +56,7 @@ class Apps:
 
     async def agent(self, session_id: str, model: Model) -> None:
         """One session that is never silent for long, and whose stream is short."""
-        await self._open(session_id, model, StreamConfig(max_length=AGENT_LENGTH))
+        await self._open(session_id, model, AGENT_LENGTH)
         while True:
             plans = [plan_generation(self._random, model) for _ in range(AGENT_TURNS)]
             tokens = tuple(token for plan in plans for token in plan.tokens)
@@ -64,12 +64,12 @@ class Apps:
             await self._answer(session_id, model, Plan(tokens[: len(delays)], delays, "stop"))
             await asyncio.sleep(pause_s(self._random))
 
-    async def _open(self, session_id: str, model: Model, config: StreamConfig | None = None) -> None:
+    async def _open(self, session_id: str, model: Model, max_length: int | None = None) -> None:
         """The stream with its groups from the beginning, so that none of them misses what it is not there to read."""
         stream = session_id, model.model_id
         with contextlib.suppress(RlbError):
-            await self._bridge.create_stream(*stream, config)
-            for group in GROUPS:
+            await self._bridge.create_stream(*stream, StreamConfig(max_length=max_length, consumer_group=LIVE_VIEW))
+            for group in (MODERATION, INDEXER):
                 await self._bridge.create_group(*stream, group)
 
     async def _answer(self, session_id: str, model: Model, plan: Plan) -> None:

@@ -39,7 +39,7 @@ from .vllm import ModelServer
 HERE = Path(__file__).parent.parent
 RULES = HERE.parent / "generated" / "rules"
 SCRAPE_S = 5
-EVENTS = {"dies": 0.27, "restarts": 0.6, "returns": 0.7}
+EVENTS = {"dies": 0.27, "restarts": 0.52, "returns": 0.7}
 """What happens, and after which part of the time."""
 
 SETTINGS = {

@@ -7,7 +7,7 @@ import type { Series } from './prometheus';
 /** A frame for each series: a time and a value field. */
 export function seriesFrames(series: Series[], refId: string, legend: string | undefined, stepMs: number): DataFrame[] {
   return series.map((each) => {
-    const points = each.values ?? (each.value ? [each.value] : []);
+    const points = withGaps(each.values ?? (each.value ? [each.value] : []), stepMs / 1000);
     const name = legendOf(each.metric, legend);
     const time: Field = {
       name: 'Time',
@@ -24,6 +24,14 @@ export function seriesFrames(series: Series[], refId: string, legend: string | u
       values: points.map(([, text]) => numberOf(text)),
     };
     return { refId, name, fields: [time, value], length: points.length, meta: { type: 'timeseries-multi' as never } };
+  });
+}
+
+/** The points with one that has no number where steps are missing, as lines are not to cross what is unknown. */
+function withGaps(points: Array<[number, string]>, step: number): Array<[number, string]> {
+  return points.flatMap((point, index) => {
+    const before = points[index - 1]?.[0] ?? point[0];
+    return point[0] - before > 1.5 * step ? [[before + step, 'NaN'] as [number, string], point] : [point];
   });
 }
 

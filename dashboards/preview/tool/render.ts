@@ -1,11 +1,12 @@
 // Draws every dashboard into docs/dashboards, from what the scene has left: `npm run pictures [-- uid …]`.
 
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 
 import { type Browser, chromium } from 'playwright-core';
 import sharp from 'sharp';
 
+import type { Scene } from '../src/scene';
 import { bundle } from './bundle';
 import { startPrometheus } from './prometheus';
 import { serve } from './server';
@@ -22,6 +23,7 @@ async function main(): Promise<void> {
   const wanted = process.argv.slice(2);
   const all = (await readdir(DASHBOARDS)).filter((name) => name.endsWith('.json')).map((name) => basename(name, '.json'));
   await mkdir(PICTURES, { recursive: true });
+  const scene: Scene = JSON.parse(await readFile(join(SCENE, 'scene.json'), 'utf8'));
   await using prometheus = await startPrometheus(SCENE);
   await using server = await serve({ bundle: await bundle(), dashboards: DASHBOARDS, scene: SCENE, prometheus: prometheus.url });
   const browser = await chromium.launch({
@@ -31,17 +33,25 @@ async function main(): Promise<void> {
   });
   try {
     for (const uid of wanted.length ? wanted : all.sort()) {
-      await picture(browser, server.url, uid);
+      await picture(browser, server.url, uid, scene);
     }
   } finally {
     await browser.close();
   }
 }
 
-async function picture(browser: Browser, url: string, uid: string): Promise<void> {
+async function picture(browser: Browser, url: string, uid: string, scene: Scene): Promise<void> {
   const page = await browser.newPage({ viewport: { width: WIDTH, height: 1000 } });
   page.on('pageerror', (error) => console.error(`${uid}: ${error.stack}`));
-  page.on('console', (message) => message.type() === 'error' && console.error(`${uid}: ${message.text()} ${message.location().url}`));
+  page.on('console', (message) => {
+    const { url: source } = message.location();
+    // The font for code is Grafana's server's; the browser has another.
+    if (message.type() === 'error' && !source.includes('/fonts/roboto/')) {
+      console.error(`${uid}: ${message.text()} ${source}`);
+    }
+  });
+  // "7 minutes ago" is meant as seen from the end of the scene.
+  await page.clock.setFixedTime(scene.to * 1000);
   await page.goto(`${url}/?uid=${uid}`);
   await page.waitForSelector('body[data-done]', { timeout: PATIENCE_MS });
   // Tables below the window are not painted, so the window becomes as tall as the page.

@@ -18,10 +18,11 @@ interface Sources {
 const ICONS = '/public/build/img/icons';
 const ICON_FILES = 'node_modules/@grafana/ui/dist/public/img/icons';
 
-/** Weights of the font that Grafana serves at these paths. */
-const FONTS: Record<string, number> = {
-  '/public/fonts/inter/Inter-Regular.woff2': 400,
-  '/public/fonts/inter/Inter-Medium.woff2': 500,
+/** Weights and styles of the font that Grafana serves at these paths. */
+const FONTS: Record<string, string> = {
+  '/public/fonts/inter/Inter-Regular.woff2': '400-normal',
+  '/public/fonts/inter/Inter-Medium.woff2': '500-normal',
+  '/public/fonts/inter/Inter-Italic.woff2': '400-italic',
 };
 
 const PAGE = `<!doctype html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">
@@ -66,7 +67,7 @@ async function answer({ bundle, dashboards, scene, prometheus }: Sources, reques
     return ['image/svg+xml', await readFile(join(ICON_FILES, normalize(pathname.slice(ICONS.length))))];
   }
   if (pathname in FONTS) {
-    return ['font/woff2', await readFile(`node_modules/@fontsource/inter/files/inter-latin-${FONTS[pathname]}-normal.woff2`)];
+    return ['font/woff2', await readFile(`node_modules/@fontsource/inter/files/inter-latin-${FONTS[pathname]}.woff2`)];
   }
   const answers: Record<string, () => Answer | Promise<Answer>> = {
     '/': () => ['text/html', PAGE],
