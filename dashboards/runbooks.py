@@ -119,7 +119,7 @@ def dashboard() -> dict[str, Any]:
         "What each alert means, how to confirm it, what to do, and how it ends. Links of alerts lead to its panels.",
         tuple(rows),
     )
-    return _numbered(finished(built))
+    return _with_ids(_without_choices(finished(built)))
 
 
 def _content(name: str) -> str:
@@ -133,7 +133,14 @@ def panel_id(name: str) -> int:
     return ALERT_NAMES.index(name) + 1
 
 
-def _numbered(plain: dict[str, Any]) -> dict[str, Any]:
+def _without_choices(plain: dict[str, Any]) -> dict[str, Any]:
+    """What was chosen goes on to the next dashboard, but there is nothing to choose for texts."""
+    for variable in plain["templating"]["list"]:
+        variable["hide"] = 2
+    return plain
+
+
+def _with_ids(plain: dict[str, Any]) -> dict[str, Any]:
     others = iter(range(_INDEX_ID, _INDEX_ID + len(plain["panels"])))
     for panel in plain["panels"]:
         title = panel.get("title", "")

@@ -7,13 +7,9 @@ import pytest
 from tests.dashboards.boards import boards
 from tests.dashboards.lint_rules import RULES
 
-ONLY_TEXTS = "it shows texts alone, and asks nothing"
 OF_RULES = "alerts are of a namespace, a model, a group: few of one instance"
 OF_VLLM = "vLLM is another target, with a job and instances of its own"
 EXCLUDED: dict[tuple[str, str, str], str] = {
-    ("template-datasource-rule", "rlb-runbooks", ""): ONLY_TEXTS,
-    ("template-job-rule", "rlb-runbooks", ""): ONLY_TEXTS,
-    ("template-instance-rule", "rlb-runbooks", ""): ONLY_TEXTS,
     ("target-job-rule", "rlb-overview / Firing alerts", "ALERTS"): OF_RULES,
     ("target-instance-rule", "rlb-overview / Firing alerts", "ALERTS"): OF_RULES,
     ("target-job-rule", "rlb-quality", "vllm:"): OF_VLLM,
