@@ -49,4 +49,5 @@ def dashboard() -> models.Dashboard:
                 folded=True,
             ),
         ),
+        mark_alerts=True,
     )

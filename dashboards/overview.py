@@ -65,4 +65,5 @@ def dashboard() -> models.Dashboard:
             ),
         ),
         (delivery_objective(), first_token_objective()),
+        mark_alerts=True,
     )

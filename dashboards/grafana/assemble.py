@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dashboards.grafana.panels import Panel
-from dashboards.grafana.queries import WINDOW, ours, selector
+from dashboards.grafana.queries import WINDOW, ours, selector, together
 from dashboards.grafana.sdk import dashboard, models
 from dashboards.grafana.style import BAD, CALM
 from dashboards.grafana.targets import SOURCE, Query
@@ -61,9 +61,18 @@ def _laid(panels: Iterable[Panel], y: int) -> int:
 
 
 def assemble(
-    uid: str, title: str, description: str, rows: tuple[Row, ...], extra: tuple[Variable, ...] = ()
+    uid: str,
+    title: str,
+    description: str,
+    rows: tuple[Row, ...],
+    extra: tuple[Variable, ...] = (),
+    *,
+    mark_alerts: bool = False,
 ) -> models.Dashboard:
-    """A dashboard of these rows, with the variables, links and annotations that all have."""
+    """A dashboard of these rows, with the variables, links and annotations that all have.
+
+    `mark_alerts`: critical alerts are marked on the graphs; elsewhere that is off until it is switched on at the top.
+    """
     builder = (
         dashboard.Dashboard(title)
         .uid(uid)
@@ -77,7 +86,7 @@ def assemble(
         .timepicker(dashboard.TimePicker().refresh_intervals(["10s", "30s", "1m", "5m", "15m", "1h"]))
         .link(_links())
         .annotation(_restarts())
-        .annotation(_alerts())
+        .annotation(_alerts(enabled=mark_alerts))
     )
     for variable in (*shared(), *extra):
         builder = builder.with_variable(variable)
@@ -116,14 +125,14 @@ def _links() -> dashboard.DashboardLink:
 
 
 def _annotation(
-    name: str, expression: str, colour: str, title: str, words: str, tags: str
+    name: str, expression: str, colour: str, title: str, words: str, tags: str, *, enabled: bool = True
 ) -> dashboard.AnnotationQuery:
     query = Query().expr(expression).range().ref_id("Anno").datasource(SOURCE)
     return (
         dashboard.AnnotationQuery()
         .name(name)
         .datasource(SOURCE)
-        .enable(True)
+        .enable(enabled)
         .hide(False)
         .icon_color(colour)
         .target(query)
@@ -141,7 +150,8 @@ def _restarts() -> dashboard.AnnotationQuery:
     return _annotation("Restarts", ours(changes), CALM, "Restart", "{{instance}} has started anew", "job,instance")
 
 
-def _alerts() -> dashboard.AnnotationQuery:
-    firing = {"alertname": '=~"RLB.+"', "alertstate": '="firing"'}
-    expression = selector("ALERTS", firing, wide=True)
-    return _annotation("Alerts", expression, BAD, "{{alertname}}", "{{group}} {{model}}", "severity,model,group")
+def _alerts(*, enabled: bool) -> dashboard.AnnotationQuery:
+    """One mark for an alert, of however many groups and models it fires."""
+    firing = {"alertname": '=~"RLB.+"', "alertstate": '="firing"', "severity": '="critical"'}
+    expression = together("max", selector("ALERTS", firing, wide=True), "alertname")
+    return _annotation("Critical alerts", expression, BAD, "{{alertname}}", "fires", "alertname", enabled=enabled)

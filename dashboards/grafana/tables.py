@@ -87,7 +87,9 @@ def table(
 
 
 def _key_style(key: Key) -> list[models.DynamicConfigValue]:
-    style = [_width(key.width)] if key.width is not None else []
+    style = [models.DynamicConfigValue("noValue", "-")]
+    if key.width is not None:
+        style.append(_width(key.width))
     if key.colours:
         named = {value: {"text": value, "color": colour} for value, colour in key.colours.items()}
         style += [models.DynamicConfigValue("mappings", [{"type": "value", "options": named}]), _COLOURED]

@@ -23,7 +23,7 @@ from dashboards.parts.lag import HOUR_S, NO_GROUP, OF_GROUP, until_lost
 
 ILL = {"status": '=~"lagging|stalled|stopped|rewound|losing|unknown"'}
 
-WINDOW_S = 180
+WINDOW_S = 120
 """Readers that take messages in bouts are judged over this time."""
 
 ADDED = rise("rlb.stream.entries_added", f"{WINDOW_S}s", "model")
@@ -54,7 +54,7 @@ def surplus() -> Panel:
         "Surplus: read more than written",
         about(
             "Messages read less messages written to the models that the group reads, each second, over the last "
-            "3 min. Above 0 it catches up, below it falls back.",
+            "2 min. Above 0 it catches up, below it falls back.",
             bad="below 0 for minutes, for a group that is behind.",
             then="start more readers of that group, or make each faster. Alert: RLBConsumerGroupLagGrowing.",
         ),
@@ -70,7 +70,7 @@ def time_to_catch_up() -> Panel:
     return timeseries(
         "Time to catch up, up to 1 h",
         about(
-            "How long a group needs, at the rates of the last 3 min, until it has read everything; the ten slowest. A "
+            "How long a group needs, at the rates of the last 2 min, until it has read everything; the ten slowest. A "
             "group that does not read more than is written has no line: it never will. More than an hour is drawn as "
             "an hour.",
             bad="longer than *Until messages are lost*, or no line for a group that is behind.",

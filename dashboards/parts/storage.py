@@ -132,7 +132,7 @@ def turnover() -> Panel:
 def churn() -> Panel:
     change = together("max", f"delta({selector('rlb.stream.count')}[10m])", ("namespace", "model"))
     return timeseries(
-        "Streams come and gone in 10 min",
+        "Change of streams in 10 min",
         about(
             "By how many there are more streams than ten minutes before, or fewer, by model.",
             bad="it stays above 0: sessions begin and none expires.",

@@ -42,6 +42,7 @@ def by_model() -> Panel:
         Column("Undelivered", COUNT, level("rlb.group.lag", of)),
         Column("Lost 24 h", COUNT, rise("rlb.group.lost", "24h", of), bad_above(0.5), decimals=0),
         no_value="No model in these sidecars",
+        h=6,
         sort="Tokens",
     )
 
@@ -74,7 +75,8 @@ def alerts() -> Panel:
             *(Key(label, label.capitalize()) for label in by[3:]),
         ),
         Column("Since", TIME, together("max", _with_page(found), by)),
-        h=5,
+        h=8,
         no_value="No alert fires, or the rules are evaluated elsewhere",
-        sort="Since",
+        sort="Severity",
+        ascending=True,
     )

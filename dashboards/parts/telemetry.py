@@ -117,7 +117,8 @@ def collections() -> Panel:
     return timeseries(
         "Garbage collections",
         about(
-            "Runs of Python's garbage collector each second, by generation, of all instances.",
+            "Runs of Python's garbage collector each second, by generation, of all instances. There are few: a sidecar "
+            "asks for them rarely on purpose.",
             bad="generation 2 often: each run holds the event loop up.",
             then="*Event loop delay p99*; *Memory*.",
         ),
