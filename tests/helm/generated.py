@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from dashboards.alerts.thresholds import THRESHOLDS, text_of
-from tests.helm import values_schema
+from tests.helm import examples, kustomized, values_schema
 from tests.helm.documented import VALUES, Value, all_values
 from tests.helm.user_chart import user_chart
 from tests.support.helm import CHART, HELM_4, MONITORING_APIS, REPOSITORY, has_helm_4
@@ -46,6 +46,10 @@ def _all_files() -> Iterator[tuple[Path, str]]:
     for case in CASES:
         yield rendered_file(case), rendered(case)
     yield CHART / "rendered" / "app-with-sidecar.yaml", rendered_app()
+    for path, objects in kustomized.generated():
+        yield path, _as_yaml("the chart", objects)
+    for path, name, objects in examples.generated():
+        yield path, _as_yaml(name, [_short(item) for item in objects])
 
 
 def rendered_file(case: Path) -> Path:
@@ -93,12 +97,17 @@ def _is_another_dashboard(item: Mapping[str, Any]) -> bool:
     return bool(of_dashboard) and name != "overview"
 
 
+_FOLDERS = {"json": "dashboards/", "py": ""}
+"""Where long texts of ConfigMaps come from, by their ending."""
+
+
 def _short(item: Mapping[str, Any]) -> dict[str, Any]:
     if item["kind"] == "PrometheusRule":
         return {**item, "spec": {"groups": "<files/rules>"}}
     if item["kind"] == "ConfigMap":
         data = {
-            key: f"<files/dashboards/{key}>\n" if key.endswith(".json") else text for key, text in item["data"].items()
+            key: f"<files/{_FOLDERS[ending]}{key}>\n" if (ending := key.rpartition(".")[2]) in _FOLDERS else text
+            for key, text in item["data"].items()
         }
         return {**item, "data": data}
     return dict(item)
@@ -144,7 +153,7 @@ def main() -> int:
         if is_check:
             print(f"{shown} is stale: run `make docs`")
         else:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
             print(f"wrote {shown}")
     return 1 if is_check and count else 0

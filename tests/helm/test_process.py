@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from tests.support.example_chart import with_dependency
 from tests.support.helm import CHART, HELM_4, needs_helm_4
 from tests.support.image import Image
 from tests.support.pod import METADATA, Pod, Spec, files_of, started, succeeds
+from tests.support.prometheus import free_port
 
 __all__ = ["image"]
 
@@ -61,10 +61,7 @@ def redis(own_server: OwnServer, tmp_path: Path) -> RedisServer:
 @pytest.fixture
 def port() -> int:
     """A free port: pods have a network of their own, here there is one for all."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+    return free_port()
 
 
 def values_of(redis: RedisServer, port: int) -> dict[str, Any]:
@@ -178,6 +175,19 @@ def test_an_app_with_another_user_writes_tokens(app_pod: Pod, sidecar: Container
     with container as running:
         assert running.ended() == 1
         assert "Permission denied" in running.log
+
+
+def test_the_gateway_of_the_example_starts(app_pod: Pod, sidecar: Container) -> None:
+    """As the same image, from the script in its ConfigMap; it is not ready, as no model server is there."""
+    spec = dict(app_pod.container_spec("gateway"))
+    own = free_port()
+    spec["env"] = [{**each, "value": str(own)} if each["name"] == "PORT" else each for each in spec["env"]]
+    spec["ports"] = [{"name": "http", "containerPort": own}]
+    with app_pod.container(spec) as gateway:
+        eventually(lambda: succeeds(gateway, spec, spec["livenessProbe"]), "alive", gateway)
+        assert not succeeds(gateway, spec, spec["readinessProbe"])
+        gateway.send(signal.SIGTERM)
+        assert gateway.ended() == 0, gateway.log
 
 
 def test_metrics_name_the_pod(app_pod: Pod, sidecar: Container) -> None:
