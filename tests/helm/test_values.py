@@ -12,7 +12,7 @@ import pytest
 from tests.helm.documented import Value, all_values, leaves
 from tests.helm.generated import stale_files
 from tests.helm.user_chart import user_chart
-from tests.support.helm import CHART, HELM_4, KUBE_VERSION, Engine, RefusedError, needs_helm_4
+from tests.support.helm import CHART, HELM_4, KUBE_VERSION, REPOSITORY, Engine, RefusedError, needs_helm_4
 
 SECRET = "hunter2"
 REDIS = {"url": "redis://redis:6379"}
@@ -167,7 +167,7 @@ def test_a_parent_may_share_values_and_have_conditions(engine: Engine) -> None:
 
 @needs_helm_4
 def test_what_is_generated_is_fresh() -> None:
-    stale = [str(path.relative_to(CHART)) for path, _ in stale_files()]
+    stale = [str(path.relative_to(REPOSITORY)) for path, _ in stale_files()]
     assert stale == [], "run `make docs`"
 
 
