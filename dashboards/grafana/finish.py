@@ -13,6 +13,10 @@ from dashboards.grafana.sdk import JSONEncoder, models
 _NAME = re.compile(r"\b(" + "|".join(re.escape(family) for family in FAMILIES) + r")(?:_bucket|_sum|_count)?\b")
 
 
+_ASIDE = frozenset({"rlb_build_info", "rlb_config_info", "rlb_monitor_leader"})
+"""They say which instances count, in many queries, and are worth a word only where nothing else is asked for."""
+
+
 def finished(dashboard: models.Dashboard) -> dict[str, Any]:
     """The dashboard as plain data: panels numbered from 1, the metrics named in each description."""
     plain: dict[str, Any] = json.loads(json.dumps(dashboard, cls=JSONEncoder))
@@ -51,6 +55,7 @@ def metrics_in(expression: str) -> list[str]:
 
 def _name_metrics(panel: dict[str, Any]) -> None:
     found = dict.fromkeys(name for target in panel.get("targets") or () for name in metrics_in(target["expr"]))
+    found = {name: None for name in found if name not in _ASIDE} or found
     if found and panel.get("description"):
         panel["description"] += f"\n\n**Metrics:** {', '.join(f'`{name}`' for name in found)}"
 

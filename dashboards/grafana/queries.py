@@ -71,11 +71,23 @@ def _once(metric: Known, inner: str, by: By, how: How | None) -> str:
     """What instances tell, by some labels: of each polled thing once."""
     names, how = labels_of(by), how or metric.how
     check_labels(metric, names)
+    if metric.polled:
+        inner = told(inner)
     if not metric.polled or how != "sum" or set(names) & {"instance", "pod"}:
         return together(how, inner, names)  # the greatest or smallest of all needs no care: nothing is added up
     each = ("namespace", *metric.labels)  # a namespace may have a Redis of its own
     per_thing = together("max", inner, each)
     return per_thing if set(names) == set(each) else together("sum", per_thing, names)
+
+
+def told(polled: str) -> str:
+    """What is polled, by the observer alone where one leads: it sees all streams, and has room for all their names.
+
+    Sidecars fold names that they have no room for into `other`, which would be counted again beside the names.
+    """
+    own = selector("rlb.config.info", {"scope": '="own"'})
+    watched = f"{own} and on (namespace) {selector('rlb.monitor.leader')} == 1"
+    return f"{polled} unless on (namespace, job, instance) ({watched})"
 
 
 def level(name: str, by: By = (), where: Mapping[str, str] | None = None, *, how: How | None = None) -> str:

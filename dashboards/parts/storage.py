@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.grafana.panels import Panel, timeseries
-from dashboards.grafana.queries import level, rate, selector, together, top
+from dashboards.grafana.queries import level, rate, selector, together, told, top
 from dashboards.grafana.style import BYTES, CALM, COUNT, MESSAGES_PER_SECOND, NEUTRAL, SHARE, WARN, about
 from dashboards.grafana.tables import Column, Key, table
 from dashboards.grafana.targets import series
@@ -130,7 +130,7 @@ def turnover() -> Panel:
 
 
 def churn() -> Panel:
-    change = together("max", f"delta({selector('rlb.stream.count')}[10m])", ("namespace", "model"))
+    change = together("max", told(f"delta({selector('rlb.stream.count')}[10m])"), ("namespace", "model"))
     return timeseries(
         "Change of streams in 10 min",
         about(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dashboards.grafana.names import CATALOGUE, FAMILIES, KNOWN, UNUSED, known
-from dashboards.grafana.queries import level, ours, quantile, rate, ratio, rise, selector, share_within, top
+from dashboards.grafana.queries import level, ours, quantile, rate, ratio, rise, selector, share_within, told, top
 
 CHOSEN = 'namespace=~"$namespace", job=~"$job", instance=~"$instance"'
 
@@ -60,6 +60,12 @@ def test_what_instances_poll_counts_once_in_each_namespace() -> None:
         "sum by (group) (max by (namespace, model, group) (rlb_group_lag{"
     )
     assert rate("rlb.stream.trimmed").startswith("sum(max by (namespace, model) (rate(rlb_stream_trimmed_total{")
+
+
+def test_sidecars_are_not_asked_what_an_observer_polls() -> None:
+    assert told("x").startswith("x unless on (namespace, job, instance) (rlb_config_info{")
+    assert "rlb_monitor_leader" in rate("rlb.stream.trimmed")
+    assert "rlb_monitor_leader" not in rate("rlb.ingest.tokens")
 
 
 def test_a_row_for_each_namespace_needs_no_sum() -> None:
