@@ -17,6 +17,8 @@ const PICTURES = resolve(process.env.PICTURES ?? '../../docs/dashboards');
 const WIDTH = 1600;
 const PATIENCE_MS = 60_000;
 const SETTLED_MS = 500;
+/** Pixels of a picture; what is below, as most of the runbooks, is left out. */
+const TALLEST = 4000;
 const LARGEST_BYTES = 400_000;
 
 async function main(): Promise<void> {
@@ -60,7 +62,7 @@ async function picture(browser: Browser, url: string, uid: string, scene: Scene)
   await page.waitForTimeout(SETTLED_MS);
   const complaints: string[] = JSON.parse((await page.getAttribute('body', 'data-complaints')) ?? '[]');
   const file = join(PICTURES, `${uid}.png`);
-  await writeFile(file, await small(await page.screenshot()));
+  await writeFile(file, await small(await page.screenshot({ clip: { x: 0, y: 0, width: WIDTH, height: Math.min(height, TALLEST) } })));
   await page.close();
   const { size } = await stat(file);
   console.log(`${file}: ${Math.round(size / 1000)} kB${size > LARGEST_BYTES ? ', TOO LARGE' : ''}`);

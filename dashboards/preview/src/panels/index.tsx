@@ -6,15 +6,14 @@ import type { ComponentType } from 'react';
 import type { Box } from '../layout';
 import { HeatmapPanel } from './heatmap';
 import type { PanelProps } from './props';
+import { StatPanel } from './stat';
 import { TablePanel } from './table';
 import { TextPanel } from './text';
 import { hasNumbers, TimeSeriesPanel } from './timeseries';
-import { BarGaugePanel, StatPanel } from './values';
 
 const KINDS: Record<string, ComponentType<PanelProps>> = {
   timeseries: TimeSeriesPanel,
   stat: StatPanel,
-  bargauge: BarGaugePanel,
   table: TablePanel,
   text: TextPanel,
   heatmap: HeatmapPanel,
