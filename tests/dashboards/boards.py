@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -135,11 +135,13 @@ def label_values(query: str) -> tuple[str, str] | None:
     return (found[1] or "", found[2]) if found else None
 
 
+@cache
 def boards() -> tuple[Board, ...]:
     """The committed dashboards."""
     return tuple(Board(json.loads(path.read_text())) for path in sorted(GENERATED.glob("*.json")))
 
 
+@cache
 def rules() -> tuple[Mapping[str, Any], ...]:
     """The committed rules of all groups and files, those that record something first."""
     files = sorted((GENERATED / "rules").glob("*.yaml"))

@@ -15,6 +15,7 @@ from tests.dashboards.vocabulary import FOREIGN
 MODELS = ("meta-llama/Llama-3.1-8B-Instruct", "other")
 GROUPS = ("indexer", "other")
 FIXED: Mapping[str, str] = {
+    "scope": "own",
     "max_length": "10000",
     "retention_ms": "3600000",
     "interval_seconds": "5",
