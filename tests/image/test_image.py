@@ -93,6 +93,8 @@ async def test_it_starts_on_a_read_only_root_and_drains(image: Image, valkey: Re
         eventually(lambda: container.exec(["rlb", "health", "all"]).returncode == 0, "connected", container)
         written = container.exec(["sh", "-c", "echo one two | rlb produce --session s --model m"])
         assert written.returncode == 0, written.stderr
+        looked = container.exec(["rlb-top", "--once"])
+        assert looked.returncode == 0, looked.stderr
         async with session(folder / "rlb.sock") as client, client.get("/metrics") as response:
             metrics = await response.text()
         assert f'revision="{REVISION}"' in metrics

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,3 +115,20 @@ def _of_this_machine() -> Mapping[str, str]:
     """Where packages and certificates are to be had here; a builder has its own ways to tell a step that."""
     names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy")
     return {name: os.environ[name] for name in (*names, "PIP_CERT", "PIP_INDEX_URL") if name in os.environ}
+
+
+def main() -> None:
+    """Build it, and say what the stages add to the base image: `python -m tests.support.image` as root."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = build(Path(folder))
+        sizes: Counter[str] = Counter()
+        for path in image.files():
+            part = "bytecode" if path.startswith("/opt/pycache/") else "packages"
+            sizes[part] += (image.root / path.lstrip("/")).lstat().st_size
+        for part, size in sizes.most_common():
+            print(f"{size / 1e6:6.1f} MB  {part}")
+        print(f"{image.size_bytes / 1e6:6.1f} MB  together, {len(image.files())} files")
+
+
+if __name__ == "__main__":
+    main()
