@@ -15,8 +15,9 @@ REDIS_DOWN = Alert(
     severity="critical",
     summary="Redis cannot be reached.",
     description="""
-{{ $value | humanize }} processes of rlb have no connection to Redis: apps' messages are refused or lost once the queues
-are full, and nothing is known of streams and groups. First: `rlb health` in one of them, then Redis itself.""",
+{{ if eq $value 1.0 }}One process of rlb has{{ else }}{{ $value | humanize }} processes of rlb have{{ end }} no
+connection to Redis: what apps send is refused or lost once the queues are full, and nothing is known of streams and
+groups. First: `rlb health` in one of them, then Redis itself.""",
     dashboard="rlb-overview",
     variables=("namespace",),
 )
