@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from rlb.domain.message import StreamConfig
 from rlb.domain.stream_info import StreamInfo
@@ -308,3 +310,25 @@ async def test_a_list_of_many_streams(start_core: StartCore, server: RedisServer
     started_s = time.monotonic()
     assert len(await keys_of_pages(core, sort="length", limit=1000)) == 1000
     assert time.monotonic() - started_s < 5
+
+
+async def test_an_empty_stream_never_shows_another_group(core: RunningCore, redis: Redis) -> None:
+    """Nobody sees the group that Redis needs for it, whenever they look."""
+    seen: set[bytes] = set()
+    is_over = False
+
+    async def look() -> None:
+        while not is_over:
+            with contextlib.suppress(ResponseError):
+                seen.update(group["name"] for group in await redis.xinfo_groups(KEY))
+
+    looking = asyncio.create_task(look())
+    for _ in range(30):
+        assert await core.core.streams.create(core.stream(), None)
+        assert not await core.core.streams.create(core.stream(), None)
+        await core.core.streams.delete(core.stream())
+    is_over = True
+    await looking
+    assert seen == set()
+    assert await core.core.streams.create(core.stream(), None)
+    assert await redis.pttl(KEY) > 0

@@ -15,7 +15,7 @@ from rlb.domain.stream_key import StreamKey, checked_name, parse_stream_key
 from rlb.errors import InvalidMessageError, StreamGoneError, StreamNotFoundError
 from rlb.redis_io.command import Arg
 from rlb.redis_io.replies import ReplyError, api_error
-from rlb.redis_io.scripts import DELETE_STREAM
+from rlb.redis_io.scripts import CREATE_STREAM, DELETE_STREAM
 from rlb.redis_io.topology import Topology
 
 Sort = Literal["key", "length", "age", "lag", "pending"]
@@ -24,9 +24,6 @@ STATUSES: tuple[GroupStatus, ...] = get_args(GroupStatus)
 
 STATUS_PAGE = 500
 """Streams that are looked at together for those of a status."""
-
-_PLACEHOLDER = "rlb-create"
-"""Group that exists for a moment to make an empty stream, which Redis makes in no other way."""
 
 _LARGEST_FIRST: dict[Sort, Callable[[StreamInfo], float]] = {
     "length": lambda info: info.length,
@@ -55,7 +52,6 @@ class Streams:
         """
         config = config or StreamConfig()
         group = checked_name("config.consumerGroup", config.consumer_group) if config.consumer_group else None
-        existed = bool(await self._call(stream.key, b"EXISTS", stream.key))
         bounds: list[Arg] = []
         if config.max_length is not None:
             bounds += [b"maxLength", config.max_length]
@@ -63,15 +59,16 @@ class Streams:
             bounds += [b"retentionMs", config.retention_ms]
         if bounds:
             await self._call(stream.key, b"HSET", self._keys.config(stream.key), *bounds)
-        made = await self._groups.create(stream, group or _PLACEHOLDER, "0", retention_ms=config.retention_ms)
-        if group is None and made:
-            await self._call(stream.key, b"XGROUP", b"DESTROY", stream.key, _PLACEHOLDER)
+        life_ms = self._groups.rules.retention_ms if config.retention_ms is None else config.retention_ms
+        is_new = bool(await self._call(stream.key, b"EVAL", CREATE_STREAM.text, 1, stream.key, life_ms))
+        if group is not None:
+            await self._groups.create(stream, group, "0", retention_ms=life_ms)
         if bounds and (ttl_ms := await self._call(stream.key, b"PTTL", stream.key)) > 0:
             await self._call(stream.key, b"PEXPIRE", self._keys.config(stream.key), ttl_ms)
         seconds, micros = await self._call(self._keys.index, b"TIME")
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         await self._call(self._keys.index, b"ZADD", self._keys.index, now_ms, stream.key)
-        return not existed
+        return is_new
 
     async def info(self, stream: StreamKey) -> StreamInfo:
         """One stream, as it is now.

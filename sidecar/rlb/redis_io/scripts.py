@@ -188,6 +188,23 @@ return 1
 )
 
 
+CREATE_STREAM = Script(
+    """
+-- Make an empty stream, which Redis does with a group only; nobody sees that group, as it goes in the same step.
+-- KEYS  1 stream    ARGV  1 its life in ms, 0 for ever    Gives 1 if the stream was made, 0 if it was there.
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'stream' then return 0 end
+if kind ~= 'none' then
+  return redis.error_reply('WRONGTYPE Operation against a key holding the wrong kind of value')
+end
+redis.call('XGROUP', 'CREATE', KEYS[1], 'rlb-create', '$', 'MKSTREAM')
+redis.call('XGROUP', 'DESTROY', KEYS[1], 'rlb-create')
+if tonumber(ARGV[1]) > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return 1
+"""
+)
+
+
 DELETE_STREAM = Script(
     """
 -- Delete a stream and its configuration; nothing else.
