@@ -59,7 +59,7 @@ def timeseries(
     lowest: float | None = 0,
     highest: float | None = None,
     at_least: float | None = None,
-    dashed: tuple[str, ...] = (),
+    dashed: str = "",
     thresholds: Thresholds | None = None,
     links: tuple[dashboard.DashboardLink, ...] = (),
     logarithmic: bool = False,
@@ -67,7 +67,7 @@ def timeseries(
     """Lines over time. `colours` by the names of series; `thresholds` are drawn as dashed lines.
 
     `at_least`: up to where the axis goes at least, so that a line of zeros is not drawn on a scale of hundreds.
-    `dashed`: names of series that the others are compared with.
+    `dashed`: letters of queries that the others are compared with.
     """
     many = any("{{" in (query.build().legend_format or "") for query in queries)
     panel = (
@@ -102,8 +102,8 @@ def timeseries(
         panel = panel.axis_soft_max(at_least)
     for name, colour in (colours or {}).items():
         panel = panel.override_by_name(name, [fixed(colour)])
-    for name in dashed:
-        panel = panel.override_by_name(name, [_DASHED])
+    for letter in dashed:
+        panel = panel.override_by_query(letter, [_DASHED])
     return framed(panel.build(), title, description, no_value, w, h, queries)
 
 

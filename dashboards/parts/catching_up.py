@@ -44,7 +44,7 @@ def rates() -> Panel:
         series(top(rate("rlb.group.entries_read", "group")), "{{group}}"),
         w=8,
         colours={"written": NEUTRAL},
-        dashed=("written",),
+        dashed="A",
         no_value=NO_GROUP,
     )
 

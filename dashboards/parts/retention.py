@@ -59,7 +59,7 @@ def kept_and_needed() -> Panel:
         series(level("rlb.stream.retention.age", how="min"), "kept"),
         series(top(level("rlb.group.lag.age", "group")), "needed by {{group}}"),
         colours={"kept": NEUTRAL},
-        dashed=("kept",),
+        dashed="A",
         no_value=NO_STREAM,
     )
 

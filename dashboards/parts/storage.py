@@ -90,7 +90,7 @@ def per_stream() -> Panel:
         series(level("rlb.stream.retention.limit"), "limit"),
         w=8,
         colours={"limit": NEUTRAL},
-        dashed=("limit",),
+        dashed="C",
         logarithmic=True,
         lowest=None,
         no_value=NO_STREAM,

@@ -34,7 +34,7 @@ def in_and_out(w: int = 8) -> Panel:
         series(top(delivered), "delivered to {{messaging_consumer_group_name}}"),
         w=w,
         colours={"accepted": NEUTRAL, "written": GOOD},
-        dashed=("accepted",),
+        dashed="A",
         no_value="No app sends through these sidecars",
     )
 

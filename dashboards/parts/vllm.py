@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.grafana.panels import Panel, note, timeseries
 from dashboards.grafana.queries import WINDOW, level, quantile, rate, selector, together, top
-from dashboards.grafana.style import COUNT, SECONDS, TOKENS_PER_SECOND, about
+from dashboards.grafana.style import COUNT, SECONDS, TOKENS_PER_SECOND, WARN, about
 from dashboards.grafana.targets import series
 
 NOT_SCRAPED = "No traffic, or vLLM is not scraped here"
@@ -39,6 +39,7 @@ def first_token() -> Panel:
             "rlb · {{gen_ai_request_model}}",
         ),
         series(top(quantile(0.95, "vllm:time_to_first_token_seconds", _MODEL, wide=True), 5), _ITS),
+        dashed="B",
         no_value=NOT_SCRAPED,
     )
 
@@ -55,6 +56,7 @@ def interval() -> Panel:
         SECONDS,
         series(top(quantile(0.95, "rlb.token.interval", "model"), 5), _OURS),
         series(top(_either_name(0.95), 5), _ITS),
+        dashed="B",
         no_value=NOT_SCRAPED,
     )
 
@@ -78,6 +80,7 @@ def tokens() -> Panel:
         TOKENS_PER_SECOND,
         series(top(rate("rlb.ingest.tokens", "model"), 5), _OURS),
         series(top(together("sum", made, _MODEL), 5), _ITS),
+        dashed="B",
         no_value=NOT_SCRAPED,
     )
 
@@ -88,14 +91,17 @@ def requests() -> Panel:
     return timeseries(
         "Requests in vLLM",
         about(
-            "Requests that vLLM runs and that wait there, and generations that are active in the bridge.",
+            "Requests that vLLM runs and that wait there, of the models chosen at the top, and generations that are "
+            "active in the bridge.",
             bad="waiting above 0 for long: the first token takes as much longer.",
             then="give vLLM more capacity, or send it less.",
         ),
         COUNT,
         series(level("rlb.generation.active"), "rlb active"),
-        series(together("sum", running, _MODEL), "running · {{model_name}}"),
-        series(together("sum", waiting, _MODEL), "waiting · {{model_name}}"),
+        series(together("sum", running), "vLLM running"),
+        series(together("sum", waiting), "vLLM waiting"),
+        colours={"rlb active": "blue", "vLLM running": "green", "vLLM waiting": WARN},
+        dashed="BC",
         no_value=NOT_SCRAPED,
     )
 
