@@ -15,7 +15,7 @@ from rlb.cli.demo.show import JsonShow
 from rlb.service import Service
 from rlb.settings import Settings, load_settings
 
-CHATS = 16
+CHATS = 12
 FEATURES: dict[str, str | float] = {
     "monitor.interval_seconds": 0.5,
     "monitor.idle_interval_seconds": 0.5,

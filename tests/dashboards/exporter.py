@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -22,7 +23,8 @@ class Exporter:
                 self.send_response(200 if found is not None else 500)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.end_headers()
-                self.wfile.write((found or "").encode())
+                with contextlib.suppress(BrokenPipeError):  # a scrape that has waited for too long
+                    self.wfile.write((found or "").encode())
 
             def log_message(self, *about: object) -> None:
                 """Say nothing."""

@@ -25,7 +25,7 @@ FIXED: Mapping[str, str] = {
 STEADY: Mapping[str, float] = {
     "rlb.build.info": 1,
     "rlb.config.info": 1,
-    "rlb.redis.up": 0,
+    "rlb.redis.up": 1,
     "rlb.monitor.leader": 0,
     "rlb.redis.clock.skew": -30,
     "rlb.stream.retention.limit": 10_000,
@@ -39,16 +39,16 @@ STEADY: Mapping[str, float] = {
     "rlb.ingest.queue.size": 950_000,
     "rlb.ingest.queue.size.limit": 1_000_000,
 }
-"""Gauges of which the value matters. The others begin at `GAUGE` and rise by one each second."""
+"""What stays as it is. Other gauges begin at `GAUGE` and rise by one each second, counters at speeds of their own."""
 GAUGE = 900.0
 
 
-def exposition(elapsed_s: float, now_s: float) -> str:
-    """The text of one scrape, a while after the beginning."""
-    return "".join(_lines(elapsed_s, now_s))
+def exposition(elapsed_s: float, now_s: float, steady: Mapping[str, float] = STEADY) -> str:
+    """The text of one scrape, a while after the beginning; `steady` has what does not change."""
+    return "".join(_lines(elapsed_s, now_s, steady))
 
 
-def _lines(elapsed_s: float, now_s: float) -> Iterator[str]:
+def _lines(elapsed_s: float, now_s: float, steady: Mapping[str, float]) -> Iterator[str]:
     for metric in CATALOGUE.values():
         yield f"# TYPE {metric.prometheus_name} {_TYPES[metric.kind]}\n"
         for number, labels in enumerate(label_sets(metric)):
@@ -56,7 +56,8 @@ def _lines(elapsed_s: float, now_s: float) -> Iterator[str]:
             if metric.kind == "histogram":
                 yield from _histogram(metric, labels, count)
             else:
-                value = count if metric.kind == "counter" else _gauge(metric, labels, elapsed_s, now_s)
+                changing = count if metric.kind == "counter" else _gauge(metric, labels, elapsed_s, now_s)
+                value = steady.get(metric.name, changing)
                 yield f"{metric.prometheus_name}{_braces(labels)} {value}\n"
     yield from _of_process(elapsed_s, now_s)
 
@@ -69,7 +70,7 @@ def _gauge(metric: Metric, labels: Mapping[str, str], elapsed_s: float, now_s: f
         return 0
     if metric.name == "rlb.poll.last_success.timestamp":
         return now_s - elapsed_s - 600
-    return STEADY.get(metric.name, GAUGE + elapsed_s)
+    return GAUGE + elapsed_s
 
 
 def _histogram(metric: Metric, labels: Mapping[str, str], count: float) -> Iterator[str]:

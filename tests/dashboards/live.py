@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,19 +22,19 @@ from rlb.cli.demo.traffic import MODELS
 from tests.cli.processes import Running, clean_environment
 from tests.dashboards.boards import BUILT_IN, GENERATED, Board, expand, label_values, variable_query
 from tests.dashboards.exporter import Exporter
-from tests.dashboards.exposition import exposition, of_vllm
+from tests.dashboards.exposition import STEADY, exposition, of_vllm
 from tests.servers.kinds import VALKEY_9
 from tests.servers.process import RedisServer
 from tests.support.otlp import Collector
 from tests.support.prometheus import PrometheusServer, free_port
 
 ROOT = GENERATED.parent.parent
-SCRAPE_S = 2
+SCRAPE_S = 3
 """Also the time that a scrape may take, on a machine that is busy with other tests."""
 DOWN_AFTER_S = 12.0
-LOOKED_AT_S = 20.0
+LOOKED_AT_S = 25.0
 STEP_S = 5.0
-WINDOWS = {"__rate_interval": "12s", "__interval": "5s", "__range": "30s", "__range_s": "30", "__range_ms": "30000"}
+WINDOWS = {"__rate_interval": "15s", "__interval": "5s", "__range": "30s", "__range_s": "30", "__range_ms": "30000"}
 NAMESPACE = "llm"
 
 
@@ -119,12 +119,12 @@ def _config(folder: Path, *jobs: Mapping[str, Any]) -> str:
     )
 
 
-def _job(name: str, **pods: str) -> dict[str, Any]:
-    """Pods as Prometheus finds them in Kubernetes; their addresses by name."""
-    known = [
-        {"targets": [at], "labels": {"namespace": NAMESPACE, "pod": pod.replace("_", "-"), "container": name}}
-        for pod, at in pods.items()
-    ]
+def _job(name: str, *targets: str, namespace: str = "") -> dict[str, Any]:
+    """Targets as Prometheus finds them in a namespace of Kubernetes, or, without one, elsewhere."""
+    known = []
+    for number, target in enumerate(targets):
+        labels = {"namespace": namespace, "pod": f"{name}-{number}", "container": name} if namespace else {}
+        known.append({"targets": [target], "labels": labels})
     return {"job_name": name, "static_configs": known}
 
 
@@ -138,7 +138,7 @@ def _prometheus(folder: Path, *jobs: Mapping[str, Any]) -> Iterator[PrometheusSe
 
 @contextmanager
 def well(folder: Path, sockets: Path) -> Iterator[World]:
-    """The demo's apps on a sidecar, an observer, vLLM next to it: all at work."""
+    """The demo's apps on a sidecar, an observer, vLLM next to it: all at work, in Kubernetes."""
     with ExitStack() as parts:
         redis = RedisServer(VALKEY_9)
         parts.callback(redis.close)
@@ -154,11 +154,15 @@ def well(folder: Path, sockets: Path) -> Iterator[World]:
         parts.callback(_end, demo)
         arguments = ("observe", "--redis-url", redis.url, "--metrics-port", observer_port)
         with Path(os.devnull).open("w") as nowhere:
-            fast = {"RLB_MONITOR__INTERVAL_SECONDS": "0.5", "RLB_MONITOR__SWEEP_SECONDS": "1"}
+            fast = {
+                "RLB_MONITOR__INTERVAL_SECONDS": "0.5",
+                "RLB_MONITOR__SWEEP_SECONDS": "1",
+                "RLB_MONITOR__TOP_STREAMS": "5",
+            }
             parts.enter_context(Running(*arguments, env=fast, stdout=nowhere, stderr=nowhere))
         vllm = parts.enter_context(Exporter(lambda elapsed_s: of_vllm(elapsed_s, MODELS[0].model_id)))
-        pods = {"demo_0": f"127.0.0.1:{port}", "observer_0": f"127.0.0.1:{observer_port}"}
-        jobs = (_job("rlb", **pods), _job("vllm", vllm_0=vllm.address))
+        sidecars = (f"127.0.0.1:{port}", f"127.0.0.1:{observer_port}")
+        jobs = (_job("rlb", *sidecars, namespace=NAMESPACE), _job("vllm", vllm.address, namespace=NAMESPACE))
         prometheus = parts.enter_context(_prometheus(folder / "well", *jobs))
         prometheus.until(lambda it: it.query("rlb_group_lag") and it.query("rlb_monitor_leader == 1"))
         yield World(prometheus)
@@ -174,13 +178,28 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+ILLS: Mapping[str, Mapping[str, float]] = {
+    "": {},
+    "stuck": {"rlb.group.entries_read": 5},
+    "away": {"rlb.redis.up": 0},
+    "observed": {"rlb.monitor.leader": 1},
+}
+"""What is otherwise in which namespace: alerts for one trouble are silent where a greater one is there."""
+
+
 @contextmanager
 def ill(folder: Path) -> Iterator[World]:
-    """Two sidecars of which every series is there and rises, and a third that goes down."""
+    """Sidecars of which every series is there and rises, one outside Kubernetes, and one that goes down."""
+
+    def told(changed: Mapping[str, float]) -> Callable[[float], str]:
+        return lambda elapsed_s: exposition(elapsed_s, time.time(), {**STEADY, **changed})
+
     with ExitStack() as parts:
-        found = [parts.enter_context(Exporter(lambda s: exposition(s, time.time()))) for _ in range(2)]
-        last = parts.enter_context(Exporter(lambda s: exposition(s, time.time()) if s < DOWN_AFTER_S else None))
-        pods = {f"rlb_{number}": exporter.address for number, exporter in enumerate((*found, last))}
+        jobs = []
+        for namespace, changed in ILLS.items():
+            exporter = parts.enter_context(Exporter(told(changed)))
+            jobs.append(_job(f"rlb-{namespace}", exporter.address, namespace=namespace))
+        ends = parts.enter_context(Exporter(lambda s: exposition(s, time.time()) if s < DOWN_AFTER_S else None))
         vllm = parts.enter_context(Exporter(lambda elapsed_s: of_vllm(elapsed_s, MODELS[0].model_id)))
-        jobs = (_job("rlb", **pods), _job("vllm", vllm_0=vllm.address))
+        jobs += [_job("rlb-ends", ends.address), _job("vllm", vllm.address)]
         yield World(parts.enter_context(_prometheus(folder / "ill", *jobs)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -150,7 +151,7 @@ def test_every_expression_has_data(tmp_path: Path, short_tmp: Path) -> None:
             may_be_empty = question.where in NOT_TO_BE_HAD if one.world is bad else question.may_be_empty
             told = problems(question, answer, vocabulary, may_be_empty=may_be_empty)
             found += [f"{name}: {question.where}: {problem}" for problem in told]
-    assert not found, "\n".join(found)
+    assert not found, "\n".join(found)[:8000]
     assert wrong_rules == []
     for uid, choices in offered.items():
         assert all(choices.values()), (uid, choices)
@@ -165,3 +166,22 @@ def test_what_may_be_empty_exists() -> None:
     for at in NOT_TO_BE_HAD:
         assert at in every, at
     assert {f"rule {name}" for name in SILENT} <= set(every)
+
+
+WRONG_ANSWERS: Mapping[str, Answer] = {
+    "no data": Answer("up"),
+    "not finite": Answer("up", (({"job": "rlb"}, (1.0, math.nan)),)),
+    "is not finite": Answer("up", (({"job": "rlb"}, (math.inf,)),)),
+    "many-to-many": Answer("up", error="many-to-many matching not allowed"),
+    "does not know of: colour": Answer("up", (({"job": "rlb", "colour": "red"}, (1.0,)),)),
+}
+
+
+def test_wrong_answers_are_told() -> None:
+    question = Question("here", "up", instant=True)
+    good = Answer("up", (({"__name__": "up", "job": "rlb"}, (1.0,)),))
+    assert list(problems(question, good, Vocabulary(), may_be_empty=False)) == []
+    assert list(problems(question, Answer("up"), Vocabulary(), may_be_empty=True)) == []
+    for text, answer in WRONG_ANSWERS.items():
+        (told,) = problems(question, answer, Vocabulary(), may_be_empty=False)
+        assert text.removeprefix("is ") in told
