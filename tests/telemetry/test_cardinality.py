@@ -52,7 +52,7 @@ def exported(registry: Registry) -> int:
 
 
 @ORDERS
-@pytest.mark.parametrize("series", [800, 1500, 5000])
+@pytest.mark.parametrize("series", [800, 3000, 5000])
 async def test_there_are_never_more_than_the_limit(order: Order, series: int) -> None:
     """Hundreds of models, groups, pairs and errors, in whatever order: at most so many on each of both ways."""
     crowd = crowded(order, LimitsSettings(series=series))
@@ -129,12 +129,12 @@ def test_no_kind_of_label_leaves_nothing_to_the_others(order: Order) -> None:
 
 @ORDERS
 def test_typical_use_has_everything(order: Order) -> None:
-    """Three models, two groups on each, and errors: nothing of it is folded under the default limits."""
-    crowd = Crowd(DEFAULTS, models=3, groups=2, errors=1, monitor=MonitorSettings())
+    """Four models, five groups on each, and errors: nothing of it is folded under the default limits."""
+    crowd = Crowd(DEFAULTS, models=4, groups=5, errors=1, monitor=MonitorSettings())
     for fill in order:
         fill(crowd)
     assert Counts(crowd.registry).values("rlb.cardinality.overflow", "attribute") == {}
-    assert crowd.let_through() == {"model": 3, "model.histogram": 3, "group": 2, "model.group": 6}
+    assert crowd.let_through() == {"model": 4, "model.histogram": 4, "group": 5, "model.group": 20}
 
 
 def test_models_are_not_crowded_out_by_histograms() -> None:
@@ -142,8 +142,7 @@ def test_models_are_not_crowded_out_by_histograms() -> None:
     crowd = Crowd(DEFAULTS, models=MODELS, groups=0, errors=1, monitor=MonitorSettings())
     crowd.count()
     let_through = crowd.let_through()
-    assert let_through["model"] >= 6
-    assert let_through["model.histogram"] == 3
+    assert let_through["model"] > let_through["model.histogram"] >= 6
 
 
 async def test_an_observer_spends_nothing_on_apps() -> None:

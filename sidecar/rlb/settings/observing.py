@@ -86,7 +86,7 @@ class LimitsSettings(Section):
     """Caps on series and label values in metrics; what is beyond is folded into `other`, and counted."""
 
     series: int = Field(
-        default=1500,
+        default=3000,
         ge=800,
         le=1_000_000,
         description="Series of all metrics together, at the most; a label value for which there is no room has none "
