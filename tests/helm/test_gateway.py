@@ -200,10 +200,11 @@ async def test_a_refusal_of_the_model_server_is_told_to_all(
     [
         (b"{", {}),
         (b"{}", {}),
+        (b"[]", {}),
         (json.dumps(question(n=2)).encode(), {}),
         (json.dumps(question()).encode(), {"X-Session-Id": "a:b"}),
     ],
-    ids=["no JSON", "no model", "two choices", "no session id"],
+    ids=["no JSON", "no model", "no object", "two choices", "no session id"],
 )
 async def test_what_is_wrong_with_a_request_is_said(
     gateway: Gateway, model_server: tuple[ModelServer, str], body: bytes, headers: dict[str, str]

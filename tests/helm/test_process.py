@@ -31,7 +31,7 @@ from tests.support.prometheus import free_port
 
 __all__ = ["image"]
 
-pytestmark = [needs_helm_4, pytest.mark.timeout(300)]
+pytestmark = [needs_helm_4, pytest.mark.timeout(600)]
 
 PASSWORD = "correct horse"
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")

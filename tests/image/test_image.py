@@ -15,7 +15,7 @@ from tests.support.container import Bind, Container, Identity, eventually
 from tests.support.http import session
 from tests.support.image import REVISION, Image
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 NOBODY = Identity(65532, 65532, no_new_privileges=True, drops_capabilities=True)
 

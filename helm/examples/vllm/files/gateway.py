@@ -38,8 +38,8 @@ async def complete(request: web.Request) -> web.StreamResponse:
     """Have the model server answer, and pass the answer on for as long as it takes."""
     requested_at = time.time_ns() // 1_000_000
     app, asked = request.app, await request.json()
-    if asked.get("n", 1) != 1:
-        raise ValueError("n: a stream holds one answer at a time")
+    if not isinstance(asked, dict) or asked.get("n", 1) != 1:
+        raise ValueError("expected an object with one choice (n), as a stream holds one answer at a time")
     session, model = request.headers.get("X-Session-Id") or uuid.uuid4().hex, asked["model"]
     start = await end_of(app[BRIDGE], session, model)
     traced = {name: request.headers[name] for name in ("traceparent", "tracestate") if name in request.headers}
