@@ -83,7 +83,7 @@ sum by (namespace, model, anomaly) (increase(rlb_sequence_anomalies_total{anomal
     severity="warning",
     summary="Messages of generations are missing or out of order when they arrive.",
     description="""
-About {{ $value | humanize }} messages of model {{ $labels.model }} in 10 minutes did not follow the one before
+About {{ $value | printf "%.0f" }} messages of model {{ $labels.model }} in 10 minutes did not follow the one before
 ({{ $labels.anomaly }}), and it goes on: the app drops or mixes up what the model says. First: what changed in the
 app.""",
     dashboard="rlb-quality",

@@ -33,7 +33,14 @@ SPEEDS = (
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 
 WRITE_ERRORS = "namespace:rlb_write_errors:ratio_rate"
-SLOW_DELIVERIES = "namespace:rlb_delivery_slow:ratio_rate"
+SLOW_DELIVERIES = "namespace_group:rlb_delivery_slow:ratio_rate"
+
+
+def _without_redis(speed: Speed) -> str:
+    """Who was called for RLBRedisDown is not called again for what followed from it; the ticket comes all the same."""
+    if speed.severity != "critical":
+        return ""
+    return f"\nunless on (namespace)\navg by (namespace) (min_over_time(rlb_redis_up[{speed.short}])) < 0.5"
 
 
 def _times(factor: float) -> str:
@@ -41,21 +48,29 @@ def _times(factor: float) -> str:
 
 
 def _alerts(
-    name: str, ratio: str, budget: str, *, summary: str, description: str, first: str, dashboard: str
+    name: str,
+    ratio: str,
+    budget: str,
+    by: tuple[str, ...],
+    *,
+    summary: str,
+    description: str,
+    first: str,
+    dashboard: str,
 ) -> list[Alert]:
     return [
         Alert(
             name=name,
             expr=f"{ratio}{speed.long} > {speed.factor:g} * {budget}\n"
-            f"and on (namespace)\n"
-            f"{ratio}{speed.short} > {speed.factor:g} * {budget}",
+            f"and on ({', '.join(by)})\n"
+            f"{ratio}{speed.short} > {speed.factor:g} * {budget}{_without_redis(speed)}",
             for_=speed.for_,
             severity=speed.severity,
             summary=summary,
             description=f"{description} {{{{ $value | humanizePercentage }}}} of them over {speed.long}, which is more "
             f"than {_times(speed.factor)}what the budget of 30 days allows. {first}",
             dashboard=dashboard,
-            variables=("namespace",),
+            variables=by,
             labels={"long": speed.long, "short": speed.short},
         )
         for speed in SPEEDS
@@ -67,6 +82,7 @@ ALERTS = (
         "RLBWriteErrorBudgetBurn",
         WRITE_ERRORS,
         "%%writeErrorBudget%%",
+        ("namespace",),
         summary="Messages from apps are not written to Redis.",
         description="Messages that apps of this namespace send are taken and then fail on their way to Redis:",
         first="First: `rlb health` in a sidecar of the namespace, then the write errors by type on the dashboard.",
@@ -76,9 +92,10 @@ ALERTS = (
         "RLBDeliveryLatencyBudgetBurn",
         SLOW_DELIVERIES,
         "%%deliverySlowBudget%%",
+        ("namespace", "group"),
         summary="Messages reach their consumers too late.",
-        description="Messages were older than %%deliverySeconds%% s when a consumer group was handed them:",
-        first="First: `rlb groups`, which shows the groups that are worst off.",
+        description="Messages were older than %%deliverySeconds%% s when group {{ $labels.group }} was handed them:",
+        first="First: `rlb groups`, which shows whether it is behind, and where.",
         dashboard="rlb-overview",
     ),
 )

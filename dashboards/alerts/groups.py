@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from dashboards.alerts.alert import Alert
 from dashboards.alerts.promql import (
+    ACTIVE,
     GROUP,
+    HAS_READER,
     HEADROOM,
     LAG,
     LAG_AGE,
     LAG_WORST,
+    OBSERVED,
+    READ,
+    REDIS_AWAY,
     RETENTION_AGE,
     RETENTION_LIMIT,
+    TARGET,
     increase_since_birth,
     indented,
+    told,
 )
 
 OF_GROUP = ("namespace", "model", "group")
@@ -21,21 +28,22 @@ WHO = "Group {{ $labels.group }} on model {{ $labels.model }}"
 
 def _streams(status: str) -> str:
     """Groups with streams of that status. Without such streams there is no series, not a 0."""
-    return f'max by ({GROUP}) (rlb_group_streams{{status="{status}"}}) > 0'
+    selector = f'rlb_group_streams{{status="{status}"}}'
+    return f"max by ({GROUP}) ({told(selector)}) > 0"
 
 
-_READS = (
-    f'max by ({GROUP}) (rlb_group_consumers{{state="active"}}) > 0\n'
-    f"or\n"
-    f"max by ({GROUP}) (increase(rlb_group_entries_read_total[2m])) > 0"
-)
+_STREAMS_UNKNOWN = told('rlb_group_lag_streams{quality="unknown"}')
+_CONSUMERS_IDLE = told('rlb_group_consumers{state="idle"}')
+
+
+_READS = f"{ACTIVE} > 0\nor\n{READ} > 0"
 """Groups that were handed something lately, on any stream. Consumers alone would miss those that were removed since,
 the counter alone servers below 7.0, where it does not move."""
 
 _DEAD = (
     f"{LAG_AGE} > 3600\n"
     f"unless on (namespace, model)\n"
-    f"max by (namespace, model) (increase(rlb_stream_entries_added_total[1h])) > 0"
+    f"max by (namespace, model) ({told('increase(rlb_stream_entries_added_total[1h])')}) > 0"
 )
 """Groups that were left behind on streams that nobody writes to any more: a matter for the day, not for the night."""
 
@@ -46,6 +54,8 @@ STALLED = Alert(
     expr=f"""
 (
   {LAG} > 0
+  and
+  {HAS_READER}
   unless
   (
 {indented(indented(_READS))}
@@ -78,14 +88,18 @@ LAGGING = Alert(
     # The second part keeps a firing alert while the age is not known, as long as the group is there: not known is not
     # solved. It never begins one.
     expr=f"""
-{LAG_AGE} > %%lagAgeSeconds%%
+(
+  {LAG_AGE} > %%lagAgeSeconds%%
+  and
+  {HAS_READER}
+)
 or
 (
   last_over_time({LAG_AGE}[15m]) > %%lagAgeSeconds%%
   unless
   {LAG_AGE}
   and on ({GROUP})
-  max by ({GROUP}) (rlb_group_lag_streams{{quality="unknown"}}) > 0
+  max by ({GROUP}) ({_STREAMS_UNKNOWN}) > 0
   and on ({GROUP})
   ALERTS{{alertname="RLBConsumerGroupLagging", alertstate="firing"}}
 )""",
@@ -109,6 +123,8 @@ LAG_GROWING = Alert(
 deriv({LAG}[10m]) > 0
 and
 {LAG} > %%lagGrowingMessages%%
+and
+{HAS_READER}
 and
 (
   (
@@ -142,6 +158,8 @@ RETENTION_AT_RISK = Alert(
   {HEADROOM} < %%retentionHeadroomSeconds%%
   and
   {HEADROOM} < {LAG_AGE}
+  and
+  {HAS_READER}
 )
 or
 (
@@ -156,7 +174,9 @@ or
   {RETENTION_AGE}
     > %%retentionUsedRatio%%
   and on (namespace, model)
-  max by (namespace, model) (increase(rlb_stream_trimmed_total[15m])) > 0
+  max by (namespace, model) ({told("increase(rlb_stream_trimmed_total[15m])")}) > 0
+  and
+  {HAS_READER}
   unless on (namespace, model)
   {RETENTION_LIMIT}
 )""",
@@ -173,19 +193,31 @@ gets to them. First: `rlb streams --sort age`; more consumers, or a longer reten
 NO_CONSUMERS = Alert(
     name="RLBGroupHasNoConsumers",
     # "stopped" is the monitor's word for entries that wait while no consumer calls. The number of active consumers
-    # alone would not do: where Redis does not tell of consumers, it is 0 as well.
+    # alone would not do: where Redis does not tell of consumers, it is 0 as well. "losing" outranks "stopped": then it
+    # is for the consumers to say, and they may seem to wait for a while after they died.
     expr=f"""
 {LAG} > 0
 and
-{_streams("stopped")}
+(
+{indented(_streams("stopped"))}
+  or
+  (
+{indented(indented(_streams("losing")))}
+    unless
+    max by ({GROUP}) ({_CONSUMERS_IDLE}) > 0
+  )
+)
 unless
-max by ({GROUP}) (rlb_group_consumers{{state="active"}}) > 0""",
+(
+{indented(_READS)}
+)""",
     for_="5m",
+    keep_firing_for="15m",
     severity="warning",
     summary="A consumer group has undelivered messages and no consumer.",
     description=f"""
-{WHO} has {{{{ $value | humanize }}}} undelivered messages, and none of its consumers has called Redis lately: they have
-crashed, were scaled to nothing, or nobody needs the group any more. First: look whether its pods run.""",
+{WHO} has {{{{ $value | humanize }}}} undelivered messages, and no consumer has called Redis lately: they have crashed,
+were scaled to nothing, or nobody needs the group any more (then delete it). First: look whether its pods run.""",
     dashboard="rlb-groups",
     variables=OF_GROUP,
 )
@@ -193,7 +225,7 @@ crashed, were scaled to nothing, or nobody needs the group any more. First: look
 PENDING_STUCK = Alert(
     name="RLBPendingStuck",
     # Not the age of the oldest pending message: a group that is an hour behind works on messages an hour old.
-    expr=f"max by ({GROUP}) (rlb_group_pending_idle_seconds) > %%pendingIdleSeconds%%",
+    expr=f"max by ({GROUP}) ({told('rlb_group_pending_idle_seconds')}) > %%pendingIdleSeconds%%",
     for_="10m",
     severity="warning",
     summary="Messages were delivered, and nobody has acknowledged them or taken them over.",
@@ -207,7 +239,7 @@ their consumer hangs or has gone, and no other one claims what it left. First: `
 
 POISON = Alert(
     name="RLBPoisonMessages",
-    expr=f"max by ({GROUP}) (rlb_group_poison) > %%poisonMessages%%",
+    expr=f"max by ({GROUP}) ({told('rlb_group_poison')}) > %%poisonMessages%%",
     for_="10m",
     severity="warning",
     summary="Messages fail each time that they are delivered.",
@@ -221,7 +253,7 @@ them aside.""",
 
 LAG_UNKNOWN = Alert(
     name="RLBLagUnknown",
-    expr=f'max by ({GROUP}) (rlb_group_lag_streams{{quality="unknown"}}) > %%unknownLagStreams%%',
+    expr=f"max by ({GROUP}) ({_STREAMS_UNKNOWN}) > %%unknownLagStreams%%",
     for_="15m",
     severity="warning",
     summary="The lag of a consumer group cannot be told.",
@@ -257,23 +289,31 @@ _DROPPED = increase_since_birth("rlb_write_dropped_total", seen_by="rlb_build_in
 MESSAGES_LOST = Alert(
     name="RLBMessagesLost",
     # Lost on the way to a group: polled, so the greatest of what several tell. Lost on the way to Redis: each
-    # sidecar's own, so the sum.
+    # sidecar's own, so the sum; while Redis is away RLBRedisDown says so, and this what it has cost, afterwards.
     expr=f"""
 max by ({GROUP}) (
-{indented(_LOST)}
+  (
+{indented(indented(_LOST))}
+  )
+  unless on ({TARGET}) {OBSERVED}
 ) > %%lostMessages%%
+and
+{HAS_READER}
 or
 sum by (namespace, reason) (
-{indented(_DROPPED)}
+  (
+{indented(indented(_DROPPED))}
+  )
+  unless on ({TARGET}) {REDIS_AWAY}
 ) > %%lostMessages%%""",
     for_="",
     severity="critical",
     summary="Messages were lost.",
     description="""
-{{ if $labels.reason }}About {{ $value | humanize }} messages that apps had handed over could not be written to Redis
-({{ $labels.reason }}); the apps were told. First: `rlb health`{{ else }}About {{ $value | humanize }} messages were
-trimmed before group {{ $labels.group }} on model {{ $labels.model }} had read them. First: `rlb groups`{{ end }}, and
-see whether it goes on.""",
+About {{ $value | printf "%.0f" }} messages
+{{ if $labels.reason }}that apps had handed over could not be written to Redis ({{ $labels.reason }}); the apps were
+told. First: `rlb health`{{ else }}were trimmed before group {{ $labels.group }} on model {{ $labels.model }} had read
+them. First: `rlb groups`{{ end }}, and see whether it goes on.""",
     dashboard="rlb-streams",
     variables=OF_GROUP,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.alerts.alert import Alert
-from dashboards.alerts.promql import PROCESS, TARGET, increase_since_birth, indented
+from dashboards.alerts.promql import PROCESS, REDIS_AWAY, TARGET, increase_since_birth, indented
 
 OF_PROCESS = ("namespace", "job", "instance")
 
@@ -25,19 +25,22 @@ groups. First: `rlb health` in one of them, then Redis itself.""",
 POLL_STALE = Alert(
     name="RLBPollStale",
     # The second part is for a process that was never answered, as with too few rights: it has no time to tell. One
-    # that stands by has none either, and is well.
+    # that stands by has none either, and is well. Without Redis there is nothing to poll, which RLBRedisDown says.
     expr=f"""
-time() - max by ({PROCESS}) (rlb_poll_last_success_timestamp_seconds) > %%pollAgeSeconds%%
-or
-max by ({PROCESS}) (
-  time() - process_start_time_seconds > %%pollAgeSeconds%%
-  and on ({TARGET})
-  (
-    rlb_config_info{{scope!="off"}}
-    unless on ({TARGET}) rlb_poll_last_success_timestamp_seconds
-    unless on ({TARGET}) rlb_monitor_leader == 0
+(
+  time() - max by ({PROCESS}) (rlb_poll_last_success_timestamp_seconds) > %%pollAgeSeconds%%
+  or
+  max by ({PROCESS}) (
+    time() - process_start_time_seconds > %%pollAgeSeconds%%
+    and on ({TARGET})
+    (
+      rlb_config_info{{scope!="off"}}
+      unless on ({TARGET}) rlb_poll_last_success_timestamp_seconds
+      unless on ({TARGET}) rlb_monitor_leader == 0
+    )
   )
-)""",
+)
+unless on ({TARGET}) {REDIS_AWAY}""",
     for_="5m",
     severity="warning",
     summary="Streams and groups are not looked at any more.",
@@ -50,9 +53,14 @@ of lag is missing or old, and alerts about groups cannot fire. First: its /healt
 
 NO_LEADER = Alert(
     name="RLBObserverHasNoLeader",
-    # Only observers tell this. If none of them is left, they were there within the hour.
+    # Only observers tell this. If none of them is left, they were there within the hour. Without Redis there can be no
+    # leader, which RLBRedisDown says.
     expr="""
-max by (namespace, job) (rlb_monitor_leader) == 0
+(
+  max by (namespace, job) (rlb_monitor_leader) == 0
+  unless
+  max by (namespace, job) (rlb_redis_up) == 0
+)
 or
 (
   0 * max by (namespace, job) (last_over_time(rlb_monitor_leader[1h]))
@@ -130,7 +138,7 @@ it: it has too little CPU, or is throttled. First: CPU and throttling of the con
 CARDINALITY_OVERFLOW = Alert(
     name="RLBCardinalityOverflow",
     expr=f"""
-sum by (namespace, job, attribute) (
+sum by (namespace, job) (
 {indented(increase_since_birth("rlb_cardinality_overflow_total", seen_by="rlb_build_info"))}
 ) > 0""",
     for_="",
@@ -138,9 +146,9 @@ sum by (namespace, job, attribute) (
     severity="info",
     summary="There are more models, groups or errors than have series of their own.",
     description="""
-About {{ $value | humanize }} new values of {{ $labels.attribute }} are counted as "other" from now on, and alerts about
-models and groups cannot name them. First: see whether they are meant; RLB_LIMITS__SERIES and the other limits give
-room.""",
+About {{ $value | printf "%.0f" }} models, groups or kinds of error more than have room are counted as "other" from now
+on, and alerts cannot name them. First: see on the dashboard which, and whether they are meant; RLB_LIMITS__SERIES (1500
+if nothing is said) gives room, and an observer has more than a sidecar.""",
     dashboard="rlb-sidecar",
     variables=("namespace", "job"),
 )

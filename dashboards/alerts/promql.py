@@ -13,14 +13,31 @@ TARGET = "namespace, job, instance"
 PROCESS = f"{TARGET}, pod"
 """One process of rlb; `pod` for people, as there is none outside Kubernetes."""
 
+OBSERVED = "namespace_job_instance:rlb_config_info:observed"
+"""Sidecars beside an observer that leads: of what is polled it tells all, and by name. They fold names that they have
+no room for into `other`, which would be a second alert about groups that have one."""
+
 LAG = "namespace_model_group:rlb_group_lag:max"
 LAG_WORST = "namespace_model_group:rlb_group_lag_max:max"
 LAG_AGE = "namespace_model_group:rlb_group_lag_age_seconds:max"
 HEADROOM = "namespace_model_group:rlb_group_retention_headroom_seconds:min"
 RETENTION_AGE = "namespace_model:rlb_stream_retention_age_seconds:max"
 RETENTION_LIMIT = "namespace_model:rlb_stream_retention_limit:min"
+ACTIVE = "namespace_model_group:rlb_group_consumers_active:max"
+READ = "namespace_model_group:rlb_group_entries_read:increase2m"
+HAS_READER = "namespace_model_group:rlb_group_consumers:known"
+"""Groups that somebody reads or has read lately. A group that was only made is to be deleted, not to be called for."""
+
 TOKEN_INTERVAL = "namespace_model:rlb_token_interval_seconds:p99_rate5m"  # noqa: S105 - no secret
 FIRST_TOKEN = "namespace_model:gen_ai_server_time_to_first_token_seconds:p95_rate10m"  # noqa: S105 - no secret
+
+
+REDIS_AWAY = "rlb_redis_up == 0"
+
+
+def told(polled: str) -> str:
+    """What is polled, without what an observer tells better."""
+    return f"{polled} unless on ({TARGET}) {OBSERVED}"
 
 
 def increase_since_birth(counter: str, *, seen_by: str) -> str:

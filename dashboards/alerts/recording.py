@@ -10,27 +10,53 @@ from types import MappingProxyType
 
 from dashboards.alerts.burn import SLOW_DELIVERIES, WINDOWS, WRITE_ERRORS
 from dashboards.alerts.promql import (
+    ACTIVE,
     FIRST_TOKEN,
     GROUP,
+    HAS_READER,
     HEADROOM,
     LAG,
     LAG_AGE,
     LAG_WORST,
+    OBSERVED,
+    READ,
     RETENTION_AGE,
     RETENTION_LIMIT,
+    TARGET,
     TOKEN_INTERVAL,
+    told,
 )
 
 Recording = tuple[str, str]
 """Name and expression."""
 
+MODEL = "namespace, model"
+
+_ACTIVE = told('rlb_group_consumers{state="active"}')
+
 _LAG: tuple[Recording, ...] = (
-    (LAG, f"max by ({GROUP}) (rlb_group_lag)"),
-    (LAG_WORST, f"max by ({GROUP}) (rlb_group_lag_max)"),
-    (LAG_AGE, f"max by ({GROUP}) (rlb_group_lag_age_seconds)"),
-    (HEADROOM, f"min by ({GROUP}) (rlb_group_retention_headroom_seconds)"),
-    (RETENTION_AGE, "max by (namespace, model) (rlb_stream_retention_age_seconds)"),
-    (RETENTION_LIMIT, "min by (namespace, model) (rlb_stream_retention_limit)"),
+    (
+        OBSERVED,
+        f"""
+max by ({TARGET}) (rlb_config_info{{scope="own"}})
+and on (namespace)
+rlb_monitor_leader == 1""",
+    ),
+    (LAG, f"max by ({GROUP}) ({told('rlb_group_lag')})"),
+    (LAG_WORST, f"max by ({GROUP}) ({told('rlb_group_lag_max')})"),
+    (LAG_AGE, f"max by ({GROUP}) ({told('rlb_group_lag_age_seconds')})"),
+    (HEADROOM, f"min by ({GROUP}) ({told('rlb_group_retention_headroom_seconds')})"),
+    (RETENTION_AGE, f"max by ({MODEL}) ({told('rlb_stream_retention_age_seconds')})"),
+    (RETENTION_LIMIT, f"min by ({MODEL}) ({told('rlb_stream_retention_limit')})"),
+    (ACTIVE, f"max by ({GROUP}) ({_ACTIVE})"),
+    (READ, f"max by ({GROUP}) ({told('increase(rlb_group_entries_read_total[2m])')})"),
+    (
+        HAS_READER,
+        f"""
+max by ({GROUP}) ({told("rlb_group_consumers")}) > 0
+or
+max by ({GROUP}) ({told("increase(rlb_group_entries_read_total[1d])")}) > 0""",
+    ),
     # A group's lag on all models together: what to scale its consumers by.
     ("namespace_group:rlb_group_lag:max", f"sum by (namespace, group) ({LAG})"),
 )
@@ -81,18 +107,19 @@ def _write_errors(window: str) -> Recording:
 
 
 def _slow_deliveries(window: str) -> Recording:
-    """Deliveries of messages above a certain age by all deliveries: nothing without deliveries.
+    """Deliveries of messages above a certain age by all deliveries of a group: nothing without deliveries.
 
-    The bound of a bucket is written 1.0 by rlb, and 1 by a collector or a newer Prometheus.
+    By group, so that whoever is called knows which. About `other`, many in one, nobody could do anything. The bound of
+    a bucket is written 1.0 by rlb, and 1 by a collector or a newer Prometheus.
     """
-    age, groups = "rlb_message_age_seconds", 'group=~"%%deliveryGroups%%"'
+    age, groups = "rlb_message_age_seconds", 'group!~"other|%%batchGroups%%"'
     return (
         SLOW_DELIVERIES + window,
         f"""
 1 -
-sum by (namespace) (rate({age}_bucket{{le=~"%%deliverySeconds%%([.]0)?", {groups}}}[{window}]))
+sum by (namespace, group) (rate({age}_bucket{{le=~"%%deliverySeconds%%([.]0)?", {groups}}}[{window}]))
 /
-(sum by (namespace) (rate({age}_count{{{groups}}}[{window}])) > 0)""",
+(sum by (namespace, group) (rate({age}_count{{{groups}}}[{window}])) > 0)""",
     )
 
 

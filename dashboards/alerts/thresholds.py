@@ -47,11 +47,11 @@ _ALL = (
         "1, 2.5, 5, 10, 30, 60 and 300, as only those are counted.",
     ),
     Threshold(
-        "delivery_groups",
-        ".+",
+        "batch_groups",
         "",
-        "Consumer groups whose deliveries have to be that fast, as a regular expression: leave out those that are "
-        "behind by design, such as `archive|nightly-.+` would name.",
+        "",
+        "Consumer groups whose deliveries may be slow, as they read in batches, as a regular expression: "
+        "`archive|nightly-.+`. To be named before they call somebody.",
     ),
     Threshold("lost_messages", 0, "{message}", "Messages lost in 15 minutes above which somebody is called."),
     Threshold("lag_age_seconds", 10, "s", "Age of the oldest undelivered message above which a group lags."),

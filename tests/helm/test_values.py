@@ -127,7 +127,7 @@ OTHER: Mapping[str, Any] = {
     "prometheusRule.disabled": ["RLBDown"],
     "prometheusRule.grafanaUrl": "https://grafana.example.com",
     "prometheusRule.runbookUrlPrefix": "https://runbooks.example.com",
-    "prometheusRule.thresholds.deliveryGroups": "chat",
+    "prometheusRule.thresholds.batchGroups": "chat",
     "prometheusRule.thresholds.deliverySeconds": 2.5,
     "grafanaDashboards.operator.instanceSelector.matchLabels.dashboards": "other",
     "grafanaDashboards.operator.resyncPeriod": "5m",

@@ -245,7 +245,7 @@ def _of(value: Value) -> Schema:
 def _of_threshold(threshold: Threshold) -> Schema:
     if isinstance(threshold.default, str):
         # It stands between quotation marks, in a regular expression of PromQL.
-        return {"type": "string", "pattern": r"^[^\"\\\s]+$"}
+        return {"type": "string", "pattern": r"^[^\"\\\s]*$"}
     if threshold.name == "delivery_seconds":
         return {"enum": list(CATALOGUE["rlb.message.age"].buckets)}
     schema: Schema = {"type": "number", "minimum": 0}
