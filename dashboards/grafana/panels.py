@@ -60,6 +60,7 @@ def timeseries(
     highest: float | None = None,
     at_least: float | None = None,
     dashed: str = "",
+    names_below: bool = False,
     thresholds: Thresholds | None = None,
     links: tuple[dashboard.DashboardLink, ...] = (),
     logarithmic: bool = False,
@@ -67,6 +68,7 @@ def timeseries(
     """Lines over time. `colours` by the names of series; `thresholds` are drawn as dashed lines.
 
     `at_least`: up to where the axis goes at least, so that a line of zeros is not drawn on a scale of hundreds.
+    `names_below`: the legend is no table beside the graph, whatever room there is.
     `dashed`: letters of queries that the others are compared with.
     """
     many = any("{{" in (query.build().legend_format or "") for query in queries)
@@ -83,7 +85,7 @@ def timeseries(
             .mode(common_models.TooltipDisplayMode.MULTI)
             .sort(common_models.SortOrder.DESCENDING)
         )
-        .legend(_legend(at_right=many and w >= WIDE))
+        .legend(_legend(at_right=many and w >= WIDE and not names_below))
         .data_links(list(links))
     )
     if stacked:

@@ -16,7 +16,7 @@ def series_now() -> Panel:
         "Series scraped",
         about(
             "Samples that Prometheus takes from all sidecars and observers at each scrape.",
-            bad="far more than sidecars times 1,500.",
+            bad="near the cap of series (`RLB_LIMITS__SERIES`) times the number of instances.",
             then="*Do numbers get out?* below.",
         ),
         COUNT,
@@ -113,18 +113,17 @@ def versions() -> Panel:
 
 
 def collections() -> Panel:
-    runs = together("sum", ours(f"rate({selector('python_gc_collections_total')}[$__rate_interval])"), "generation")
+    runs = together("sum", ours(f"increase({selector('python_gc_collections_total')}[10m])"), "generation")
     return timeseries(
         "Garbage collections",
         about(
-            "Runs of Python's garbage collector each second, by generation, of all instances. There are few: a sidecar "
-            "asks for them rarely on purpose.",
+            "Runs of Python's garbage collector in the 10 min before, by generation, of all instances. There are few, as "
+            "a sidecar asks for them rarely on purpose.",
             bad="generation 2 often: each run holds the event loop up.",
             then="*Event loop delay p99*; *Memory*.",
         ),
-        PER_SECOND,
+        COUNT,
         series(runs, "generation {{generation}}"),
         w=6,
-        at_least=1,
         no_value=NO_SIDECAR,
     )

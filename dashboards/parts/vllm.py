@@ -40,6 +40,7 @@ def first_token() -> Panel:
         ),
         series(top(quantile(0.95, "vllm:time_to_first_token_seconds", _MODEL, wide=True), 5), _ITS),
         dashed="B",
+        names_below=True,
         no_value=NOT_SCRAPED,
     )
 
@@ -57,6 +58,7 @@ def interval() -> Panel:
         series(top(quantile(0.95, "rlb.token.interval", "model"), 5), _OURS),
         series(top(_either_name(0.95), 5), _ITS),
         dashed="B",
+        names_below=True,
         no_value=NOT_SCRAPED,
     )
 
@@ -81,6 +83,7 @@ def tokens() -> Panel:
         series(top(rate("rlb.ingest.tokens", "model"), 5), _OURS),
         series(top(together("sum", made, _MODEL), 5), _ITS),
         dashed="B",
+        names_below=True,
         no_value=NOT_SCRAPED,
     )
 
