@@ -1,0 +1,148 @@
+"""Alerts about messages: lost, about to be, or delivered and left."""
+
+from __future__ import annotations
+
+from dashboards.alerts.alert import Alert
+from dashboards.alerts.groups import OF_GROUP, WHO
+from dashboards.alerts.promql import (
+    GROUP,
+    HAS_READER,
+    HEADROOM,
+    LAG_AGE,
+    LAG_WORST,
+    OBSERVED,
+    REDIS_AWAY,
+    RETENTION_AGE,
+    RETENTION_LIMIT,
+    TARGET,
+    increase_since_birth,
+    indented,
+    told,
+)
+
+_LOST = increase_since_birth("rlb_group_lost_total", seen_by="rlb_poll_last_success_timestamp_seconds")
+_DROPPED = increase_since_birth("rlb_write_dropped_total", seen_by="rlb_build_info")
+
+MESSAGES_LOST = Alert(
+    name="RLBMessagesLost",
+    # Lost on the way to a group: polled, so the greatest of what several tell. Lost on the way to Redis: each
+    # sidecar's own, so the sum; while Redis is away RLBRedisDown says so, and this what it has cost, afterwards.
+    expr=f"""
+max by ({GROUP}) (
+  (
+{indented(indented(_LOST))}
+  )
+  unless on ({TARGET}) {OBSERVED}
+) > %%lostMessages%%
+and
+{HAS_READER}
+or
+sum by (namespace, reason) (
+  (
+{indented(indented(_DROPPED))}
+  )
+  unless on ({TARGET}) {REDIS_AWAY}
+) > %%lostMessages%%""",
+    for_="",
+    severity="critical",
+    summary="Messages were lost.",
+    description="""
+About {{ $value | printf "%.0f" }} messages
+{{ if $labels.reason }}that apps had handed over could not be written to Redis ({{ $labels.reason }}); the apps were
+told. First: `rlb health`{{ else }}were trimmed before group {{ $labels.group }} on model {{ $labels.model }} had read
+them. First: `rlb groups`{{ end }}, and see whether it goes on.""",
+    dashboard="rlb-streams",
+    variables=OF_GROUP,
+)
+
+RETENTION_AT_RISK = Alert(
+    name="RLBRetentionAtRisk",
+    # The monitor's own forecast first, once the oldest undelivered message has lived longer than it has left: before,
+    # it may be one that is on its way, on a stream that the next write keeps alive. The share of age is for streams of
+    # unknown limits; it says nothing as long as nothing is removed, for then a group that has read nothing is as far
+    # behind as the stream is old.
+    expr=f"""
+(
+  {HEADROOM} < %%retentionHeadroomSeconds%%
+  and
+  {HEADROOM} < {LAG_AGE}
+  and
+  {HAS_READER}
+)
+or
+(
+  (
+    {RETENTION_AGE}
+      - on (namespace, model) group_right ()
+    {LAG_AGE}
+  )
+  and
+  {LAG_AGE}
+    / on (namespace, model) group_left ()
+  {RETENTION_AGE}
+    > %%retentionUsedRatio%%
+  and on (namespace, model)
+  max by (namespace, model) ({told("increase(rlb_stream_trimmed_total[15m])")}) > 0
+  and
+  {HAS_READER}
+  unless on (namespace, model)
+  {RETENTION_LIMIT}
+)""",
+    for_="2m",
+    severity="critical",
+    summary="Messages are about to be removed before a consumer group has read them.",
+    description=f"""
+{WHO} will lose messages in {{{{ $value | humanizeDuration }}}} if nothing changes: they are trimmed or expire before it
+gets to them. First: `rlb streams --sort age`; more consumers, or a longer retention, buy time.""",
+    dashboard="rlb-streams",
+    variables=OF_GROUP,
+)
+
+NEAR_CAPACITY = Alert(
+    name="RLBStreamNearCapacity",
+    # A stream that is full is as it should be: it is trimmed at its limit. What matters is how much of it is unread.
+    expr=f"""
+{LAG_WORST}
+  / on (namespace, model) group_left ()
+{RETENTION_LIMIT}
+  > %%streamUnreadRatio%%""",
+    for_="15m",
+    severity="info",
+    summary="Most of what a stream can hold is undelivered.",
+    description=f"""
+{WHO} has not read {{{{ $value | humanizePercentage }}}} of what its worst stream keeps before it is trimmed: one pause
+more, and messages are lost. First: `rlb streams --sort lag`; a larger stream.max_length gives room.""",
+    dashboard="rlb-streams",
+    variables=OF_GROUP,
+)
+
+PENDING_STUCK = Alert(
+    name="RLBPendingStuck",
+    # Not the age of the oldest pending message: a group that is an hour behind works on messages an hour old.
+    expr=f"max by ({GROUP}) ({told('rlb_group_pending_idle_seconds')}) > %%pendingIdleSeconds%%",
+    for_="10m",
+    severity="warning",
+    summary="Messages were delivered, and nobody has acknowledged them or taken them over.",
+    description=f"""
+{WHO} holds messages that were last delivered {{{{ $value | humanizeDuration }}}} ago and are still not acknowledged:
+their consumer hangs or has gone, and no other one claims what it left. First: `rlb groups`, then
+`rlb pending` on the worst stream, which names the consumer.""",
+    dashboard="rlb-groups",
+    variables=OF_GROUP,
+)
+
+POISON = Alert(
+    name="RLBPoisonMessages",
+    expr=f"max by ({GROUP}) ({told('rlb_group_poison')}) > %%poisonMessages%%",
+    for_="10m",
+    severity="warning",
+    summary="Messages fail each time that they are delivered.",
+    description=f"""
+{WHO} has {{{{ $value | humanize }}}} pending messages that were delivered as often as is allowed and never
+acknowledged: consumers crash on them or refuse them. First: `rlb pending` on the worst stream, then `rlb dlq` to set
+them aside.""",
+    dashboard="rlb-groups",
+    variables=OF_GROUP,
+)
+
+ALERTS = (MESSAGES_LOST, RETENTION_AT_RISK, NEAR_CAPACITY, PENDING_STUCK, POISON)
