@@ -21,7 +21,6 @@ FEATURES: dict[str, str | float] = {
     "monitor.idle_interval_seconds": 0.5,
     "monitor.probe_seconds": 0.5,
     "monitor.top_streams": 5,
-    "limits.series": 3000,
     "stream.retention_ms": 600_000,
     "drain_s": 0.2,
 }

@@ -143,6 +143,7 @@ def test_every_expression_has_data(tmp_path: Path, short_tmp: Path) -> None:
             is_empty_good=lambda _, question: question.may_be_empty or not asked[0].answers[question].series,
         )
         wrong_rules = [rule for world in (good, bad) for rule in world.prometheus.rules() if rule["health"] == "err"]
+        unreached = [target["lastError"] for target in good.prometheus.targets() if target["health"] != "up"]
         offered = {board.uid: good.choose(board) for board in boards()}
     vocabulary = JudgedRules(rules()).vocabulary
     found = []
@@ -151,7 +152,7 @@ def test_every_expression_has_data(tmp_path: Path, short_tmp: Path) -> None:
             may_be_empty = question.where in NOT_TO_BE_HAD if one.world is bad else question.may_be_empty
             told = problems(question, answer, vocabulary, may_be_empty=may_be_empty)
             found += [f"{name}: {question.where}: {problem}" for problem in told]
-    assert not found, "\n".join(found)[:8000]
+    assert not found, "\n".join([*unreached, *found])[:8000]
     assert wrong_rules == []
     for uid, choices in offered.items():
         assert all(choices.values()), (uid, choices)
