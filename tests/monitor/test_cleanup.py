@@ -93,6 +93,21 @@ async def test_what_has_gone_and_left_nothing_is_removed(
     assert await cleaning.turn() == 0
 
 
+async def test_the_stream_can_be_told_of_between_a_removal_and_the_next_poll(
+    valkey: RedisServer, redis: Redis, make_cleaning: MakeCleaning
+) -> None:
+    await group_of(redis, "gone", entries=0)
+    await redis.xreadgroup(GROUP, "owes", {KEY: ">"})
+    await redis.xadd(KEY, {"f": "v"})
+    await redis.xreadgroup(GROUP, "owes", {KEY: ">"})
+    cleaning = make_cleaning(valkey.url)
+    await asyncio.sleep(0.1)
+    assert await cleaning.turn() == 1
+    (state,) = cleaning.monitor.states
+    (group,) = cleaning.monitor.told(state).groups
+    assert [each.consumer for each in group.consumers] == ["owes"]
+
+
 async def test_what_has_something_pending_stays(server: RedisServer, redis: Redis, make_cleaning: MakeCleaning) -> None:
     await group_of(redis, "gone")
     await redis.xreadgroup(GROUP, "owes", {KEY: ">"})

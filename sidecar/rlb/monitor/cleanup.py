@@ -102,7 +102,7 @@ class Cleanup:
         if isinstance(reply, ConnectionLostError):
             return False
         # Removed or at work again: until the next poll of its stream there is nothing more to do about it.
-        group.consumers = tuple(each for each in group.consumers if each.name != consumer)
+        group.forget_consumer(consumer)
         if reply != 1:
             return False
         _log.info("consumer.removed", extra={"group": group.name, "consumer": consumer})

@@ -106,6 +106,12 @@ class GroupState:
         self.oldest_pending_id, self.longest_idle_ms = look.oldest_id, look.longest_idle_ms
         self.poison = sum(deliveries >= rules.max_deliveries for deliveries in look.deliveries)
 
+    def forget_consumer(self, name: str) -> None:
+        """A consumer was removed, or is at work again, since the group was looked at: what is known of it is old."""
+        kept = [number for number, each in enumerate(self.consumers) if each.name != name]
+        self.consumers = tuple(self.consumers[number] for number in kept)
+        self.consumer_states = tuple(self.consumer_states[number] for number in kept)
+
     def advance(self, before: StreamFacts | None, added: int, lag: Lag, cursor: EntryId, lost: int) -> int:
         """How many entries the group was handed since they were last counted: `added - undelivered` tells.
 
