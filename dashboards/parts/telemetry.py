@@ -117,7 +117,7 @@ def collections() -> Panel:
     return timeseries(
         "Garbage collections",
         about(
-            "Runs of Python's garbage collector in the 10 min before, by generation, of all instances. There are few, as "
+            "Runs of Python's garbage collector in the 10 min before, by generation, of all instances; few, as "
             "a sidecar asks for them rarely on purpose.",
             bad="generation 2 often: each run holds the event loop up.",
             then="*Event loop delay p99*; *Memory*.",
