@@ -144,6 +144,19 @@ def test_settings_metrics_and_events_exist() -> None:
         assert events <= EVENTS, name
 
 
+def test_the_chart_has_the_labels_and_containers() -> None:
+    """By which kubectl is told what to look at."""
+    chart = "\n".join(
+        path.read_text() for path in (ROOT / "helm" / "rlb").rglob("*.*") if path.suffix in {".tpl", ".yaml"}
+    )
+    for name in PAGES:
+        for key, value in re.findall(r" -l ([\w./-]+)=([\w-]+)", text_of(name)):
+            assert re.search(rf"{re.escape(key)}: \"?{value}\b", chart), (name, key, value)
+        assert set(re.findall(r" -c (\w+)", text_of(name))) <= {"rlb"}
+    assert re.search(r"^  name: rlb$", chart, re.MULTILINE)
+    assert "- name: observer" in chart
+
+
 def test_other_pages_exist() -> None:
     """What is linked and what is named in code."""
     for name in PAGES:

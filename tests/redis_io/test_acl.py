@@ -24,6 +24,8 @@ from tests.support.acl_workload import prepare, settings_of
 from tests.support.loops import limited_uvloop
 from tests.support.monitored import Monitored
 
+pytestmark = pytest.mark.timeout(180)
+
 ANYBODYS = {"auth"}
 """What every user may send."""
 
