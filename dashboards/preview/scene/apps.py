@@ -82,12 +82,10 @@ class Apps:
                     await generation.produce(token)
                 await generation.complete(plan.finish_reason)
 
-    async def keep_up(self, group: str, consumer: str, *, per_message_s: float = 0.0) -> None:
+    async def keep_up(self, group: str, consumer: str) -> None:
         """Read, and acknowledge while reading on; what a cancellation leaves behind has no ack."""
         async with asyncio.TaskGroup() as acks:
             async for delivery in self._bridge.subscribe(group, consumer=consumer, max_in_flight=500):
-                if per_message_s:
-                    await asyncio.sleep(per_message_s)
                 acks.create_task(_acknowledge(delivery))
 
     async def moderate(self, group: str, consumer: str) -> None:

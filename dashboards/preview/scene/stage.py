@@ -4,7 +4,7 @@ A Valkey, two sidecars with their apps, an observer and a model server's metrics
 `indexer` has no consumer: it falls behind, streams at their MAXLEN lose what it has not read, streams that expire take
 more along. Then a sidecar is restarted, the indexer comes back, and catches up.
 
-    python -m dashboards.preview.scene.stage [--minutes 15] [--folder dashboards/preview/data]
+    python -m dashboards.preview.scene.stage [--minutes 13] [--folder dashboards/preview/data]
 
 The folder then holds `tsdb` (of Prometheus) and `scene.json`: when it began, when it ended, and what happened when.
 """
@@ -154,12 +154,12 @@ async def play(first: Pod, second: Pod, restarted: Restarted, server: ModelServe
 
 
 async def indexing(clock: Clock, apps: Apps) -> None:
-    """The group that dies, and later comes back in another pod, a little faster than what is written."""
+    """The group that dies, and later comes back in another pod."""
     task = asyncio.create_task(apps.keep_up(INDEXER, "indexer-79d4-m8rcv"))
     await clock.until(EVENTS["dies"])
     task.cancel()
     await clock.until(EVENTS["returns"])
-    await apps.keep_up(INDEXER, "indexer-84f6-b3npd", per_message_s=0.0005)
+    await apps.keep_up(INDEXER, "indexer-84f6-b3npd")
 
 
 class Restarted:
@@ -192,7 +192,7 @@ async def restarting(clock: Clock, restarted: Restarted) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=15.0)
+    parser.add_argument("--minutes", type=float, default=13.0)
     parser.add_argument("--folder", type=Path, default=HERE / "data")
     chosen = parser.parse_args()
     assert PROMETHEUS is not None, "prometheus is not installed (Debian: apt-get install prometheus)"

@@ -15,7 +15,7 @@ const DASHBOARDS = resolve(process.env.DASHBOARDS ?? '../generated');
 const SCENE = resolve(process.env.SCENE ?? 'data');
 const PICTURES = resolve(process.env.PICTURES ?? '../../docs/dashboards');
 const WIDTH = 1600;
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 const SETTLED_MS = 500;
 /** Pixels of a picture; what is below, as most of the runbooks, is left out. */
 const TALLEST = 4000;
