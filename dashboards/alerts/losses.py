@@ -131,16 +131,26 @@ their consumer hangs or has gone, and no other one claims what it left. First: `
     variables=OF_GROUP,
 )
 
+_GIVEN_UP = increase_since_birth("rlb_message_dead_lettered_total", seen_by="rlb_build_info")
+
 POISON = Alert(
     name="RLBPoisonMessages",
-    expr=f"max by ({GROUP}) ({told('rlb_group_poison')}) > %%poisonMessages%%",
+    # rlb's own consumers set such a message aside as a dead letter; with others it stays where it is.
+    expr=f"""
+max by ({GROUP}) ({told("rlb_group_poison")}) > %%poisonMessages%%
+or
+sum by (namespace, group) (
+{indented(_GIVEN_UP)}
+) > %%poisonMessages%%""",
     for_="10m",
     severity="warning",
     summary="Messages fail each time that they are delivered.",
-    description=f"""
-{WHO} has {{{{ $value | humanize }}}} pending messages that were delivered as often as is allowed and never
-acknowledged: consumers crash on them or refuse them. First: `rlb pending` on the worst stream, then `rlb dlq` to set
-them aside.""",
+    description="""
+Group {{ $labels.group }} has {{ if $labels.model }}{{ $value | humanize }} pending messages on model
+{{ $labels.model }} that were delivered as often as is allowed and never acknowledged: consumers crash on them or refuse
+them. First: `rlb pending` on the worst stream, then `rlb dlq add` to set them aside{{ else }}given up about
+{{ $value | printf "%.0f" }} messages in 15 minutes, after as many deliveries as are allowed: they are dead letters now.
+First: `rlb dlq list`, then the log of the consumers{{ end }}.""",
     dashboard="rlb-groups",
     variables=OF_GROUP,
 )
