@@ -32,6 +32,7 @@ NAMES = {
     "rlb.message.ack.duration": "rlb_message_ack_duration_seconds",
     "rlb.message.acked": "rlb_message_acked_total",
     "rlb.message.redelivered": "rlb_message_redelivered_total",
+    "rlb.message.dead_lettered": "rlb_message_dead_lettered_total",
     "rlb.token.interval": "rlb_token_interval_seconds",
     "gen_ai.server.time_to_first_token": "gen_ai_server_time_to_first_token_seconds",
     "gen_ai.server.time_per_output_token": "gen_ai_server_time_per_output_token_seconds",

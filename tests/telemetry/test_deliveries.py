@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from redis.asyncio import Redis
 
 from rlb.bridge.delivery import Delivery, Reading
 from rlb.domain.entry import Entry
@@ -17,7 +18,8 @@ from rlb.telemetry.deliveries import Deliveries, entry_at_ms
 from rlb.telemetry.labels import LabelCaps
 from rlb.telemetry.meters import MeterBook
 from rlb.telemetry.registry import Registry
-from tests.telemetry.counted import Counts
+from tests.servers.process import RedisServer
+from tests.telemetry.counted import Counts, StartCounted
 
 STREAM = stream_key("llm:stream", "s", "m")
 READING = Reading(STREAM, "g", "c")
@@ -119,3 +121,19 @@ def test_only_so_many_deliveries_are_remembered(monkeypatch: pytest.MonkeyPatch)
     assert counts.histogram("rlb.message.ack.duration")[0] == 1
     deliver(*range(200, 300))
     assert len(deliveries._unacked) == 10
+
+
+async def test_dead_letters_are_counted(start: StartCounted, valkey: RedisServer, redis: Redis) -> None:
+    """Each that is set aside, at the sidecar that does so; what was refused once is not one yet."""
+    counted = await start(valkey.url, groups={"max_deliveries": 2, "claim_idle_ms": 200})
+    core = counted.core
+    await core.generate(3)
+    await core.core.groups.create(core.stream(), "g")
+    for _ in range(2):
+        ids = [delivery.entry.id for delivery in await core.read("g", "c", block_s=1.0)]
+        assert len(ids) == 3
+        await core.core.groups.refuse(core.stream(), "g", ids, "no such index")
+        assert counted.value("rlb.message.dead_lettered", group="g") == 0
+    assert await core.read("g", "c", block_s=0.2) == []
+    assert counted.value("rlb.message.dead_lettered", group="g") == 3
+    assert await redis.xlen("llm:dlq:g") == 3

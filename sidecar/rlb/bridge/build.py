@@ -47,7 +47,7 @@ def build_core(
         renew_s=settings.stream.renew_ms / 1000,
         window=settings.stream.dedupe_entries,
     )
-    dead_letters = DeadLetters(topology, keys, settings.groups.dead_letter_max_length)
+    dead_letters = DeadLetters(topology, keys, settings.groups.dead_letter_max_length, observer)
     rules = GroupRules(
         settings.groups.max_deliveries,
         settings.groups.claim_idle_ms,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rlb.bridge.observer import Observer
 from rlb.domain.entry import entry_from_fields
 from rlb.domain.entry_id import EntryId, parse_entry_id
 from rlb.domain.keys import Keys
@@ -35,12 +36,11 @@ class DeadLetter:
 class DeadLetters:
     """Sets entries aside, lists them, and brings them back."""
 
-    def __init__(self, topology: Topology, keys: Keys, max_length: int) -> None:
+    def __init__(self, topology: Topology, keys: Keys, max_length: int, observer: Observer) -> None:
         self._topology = topology
         self._keys = keys
         self._max_length = max_length
-        self.buried = 0
-        """Entries set aside since the start."""
+        self._observer = observer
 
     async def bury(self, stream: StreamKey, group: str, pending: PendingEntry, reason: str | None) -> bool:
         """Copy an entry to the group's dead letters, then acknowledge it; False if the stream no longer holds it.
@@ -61,7 +61,7 @@ class DeadLetters:
                     *fields,
                     what="dead letter",
                 )
-                self.buried += 1
+                self._observer.set_aside(group)
             await link.call(b"XACK", stream.key, group, at, what="dead letter")
         except ReplyError as error:
             raise api_error(error, f"dead letter of {stream.key}") from None

@@ -52,6 +52,9 @@ class Observer(Protocol):
     def settled(self, key: str, group: str, ids: Iterable[EntryId], acknowledged: int) -> None:
         """An app has acknowledged deliveries; so many of them were pending."""
 
+    def set_aside(self, group: str) -> None:
+        """An entry of the group has become a dead letter."""
+
 
 class NoObserver:
     """Nobody listens."""
@@ -67,3 +70,4 @@ class NoObserver:
     def round_trip(self, operation: Operation, seconds: float, error: str | None) -> None: ...
     def delivered(self, reading: Reading, deliveries: Sequence[Delivery]) -> None: ...
     def settled(self, key: str, group: str, ids: Iterable[EntryId], acknowledged: int) -> None: ...
+    def set_aside(self, group: str) -> None: ...

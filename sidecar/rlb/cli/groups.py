@@ -67,6 +67,8 @@ def groups(
 
 def _show_worst(socket: Path | None, limit: int, *, as_json: bool) -> None:
     snapshot = with_bridge(socket, lambda bridge: bridge.snapshot(limit=limit))
+    if not snapshot.redis.up:
+        note(f"this was so at the last poll: Redis is down now, {snapshot.redis.reason or 'for an unknown reason'}")
     pairs = list(worst_first(snapshot.streams))
     if as_json:
         print_json([{"stream": stream.key, "group": group} for stream, group in pairs])

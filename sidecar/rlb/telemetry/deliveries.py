@@ -66,3 +66,7 @@ class Deliveries:
             delivered_s = self._unacked.pop((key, group, entry_id), None)
             if delivered_s is not None:
                 meters.ack_durations.observe(now_s - delivered_s)
+
+    def set_aside(self, group: str) -> None:
+        """An entry has become a dead letter."""
+        self._book.group(group).dead_lettered.value += 1

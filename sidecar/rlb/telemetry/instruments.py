@@ -148,6 +148,9 @@ class Instruments:
     def settled(self, key: str, group: str, ids: Iterable[EntryId], acknowledged: int) -> None:
         self._deliveries.settled(key, group, ids, acknowledged)
 
+    def set_aside(self, group: str) -> None:
+        self._deliveries.set_aside(group)
+
     def _round_trips_of(self, operation: Operation, error: str | None = None) -> Histogram:
         labels = {"messaging.operation.name": operation, "messaging.operation.type": OPERATION_TYPES[operation]}
         if error is not None:

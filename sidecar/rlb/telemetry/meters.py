@@ -74,13 +74,14 @@ class ModelMeters:
 class GroupMeters:
     """What is counted of one consumer group."""
 
-    __slots__ = ("ack_durations", "acked", "ages", "redelivered")
+    __slots__ = ("ack_durations", "acked", "ages", "dead_lettered", "redelivered")
 
     def __init__(self, registry: Registry, group: str) -> None:
         self.ages = registry.histogram("rlb.message.age", group=group)
         self.ack_durations = registry.histogram("rlb.message.ack.duration", group=group)
         self.acked = registry.counter("rlb.message.acked", group=group)
         self.redelivered = registry.counter("rlb.message.redelivered", group=group)
+        self.dead_lettered = registry.counter("rlb.message.dead_lettered", group=group)
 
 
 class PairMeters:

@@ -100,4 +100,5 @@ DATA_PATH = (
     histogram("rlb.message.ack.duration", "s", "Time from a delivery to its acknowledgement.", AGE, GROUP),
     counter("rlb.message.acked", "{message}", "Deliveries acknowledged.", GROUP),
     counter("rlb.message.redelivered", "{message}", "Deliveries of a message that had been delivered before.", GROUP),
+    counter("rlb.message.dead_lettered", "{message}", "Messages given up: copied to the group's dead letters.", GROUP),
 )
