@@ -40,6 +40,7 @@ def dashboard() -> models.Dashboard:
                     pending.acknowledged(),
                     pending.ack_quantile(),
                     pending.ack_times(),
+                    pending.set_aside(),
                 ),
             ),
             Row("Do messages arrive in time?", (pending.age_by_group(), objectives.delivery_ages())),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.grafana.limits import in_words
 from dashboards.grafana.panels import Panel, heat, timeseries
-from dashboards.grafana.queries import buckets, level, quantile, rate, top
+from dashboards.grafana.queries import buckets, level, quantile, rate, rise, top
 from dashboards.grafana.style import BAD, COUNT, GOOD, MESSAGES_PER_SECOND, SECONDS, UNKNOWN, WARN, about
 from dashboards.grafana.tables import Column, Key, table
 from dashboards.grafana.targets import cells, series
@@ -76,7 +76,7 @@ def acknowledged() -> Panel:
         series(rate("messaging.client.consumed.messages"), "delivered"),
         series(rate("rlb.message.acked"), "acknowledged"),
         series(rate("rlb.message.redelivered"), "delivered again"),
-        w=8,
+        w=6,
         colours={"delivered": "blue", "acknowledged": GOOD, "delivered again": WARN},
         no_value="No app reads through these sidecars",
     )
@@ -92,7 +92,7 @@ def ack_quantile() -> Panel:
         ),
         SECONDS,
         series(top(quantile(0.95, "rlb.message.ack.duration", "group")), "{{group}}", exemplars=True),
-        w=8,
+        w=6,
         no_value=NO_ACK,
     )
 
@@ -107,8 +107,24 @@ def ack_times() -> Panel:
         ),
         SECONDS,
         cells(buckets("rlb.message.ack.duration")),
-        w=8,
+        w=6,
         no_value=NO_ACK,
+    )
+
+
+def set_aside() -> Panel:
+    return timeseries(
+        "Set aside as dead letters",
+        about(
+            "Messages set aside in the 10 min before, after as many deliveries as are allowed or by hand, by group.",
+            bad="any: the group goes on without them.",
+            then="`rlb dlq list` shows them, `rlb dlq replay` has them delivered again. Alert: RLBPoisonMessages.",
+        ),
+        COUNT,
+        series(top(rise("rlb.message.dead_lettered", "10m", "group")), "{{group}}"),
+        w=6,
+        at_least=1,
+        no_value="None, or no app reads through these sidecars",
     )
 
 
