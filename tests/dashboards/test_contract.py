@@ -23,7 +23,10 @@ KEPT_PROBLEMS: dict[tuple[str, str], str] = {
     ("RLBMessagesLost", "rlb_write_dropped_total is a counter"): FIRST_COUNT,
     ("RLBCardinalityOverflow", "rlb_cardinality_overflow_total is a counter"): FIRST_COUNT,
     ("RLBPoisonMessages", "rlb_message_dead_lettered_total is a counter"): FIRST_COUNT,
-    ("RLBDeliveryLatencyBudgetBurn", "rlb_message_age_seconds_count is a counter"): "only asks whether it was there then",
+    (
+        "RLBDeliveryLatencyBudgetBurn",
+        "rlb_message_age_seconds_count is a counter",
+    ): "only asks whether it was there then",
 }
 """What is let through and why, by the place of an expression and a part of the problem."""
 
