@@ -68,7 +68,8 @@ export async function dataOf(panel: Panel, width: number, scene: Scene, chosen: 
           ? await queryInstant(query, scene.to)
           : await queryRange(query, scene.from, scene.to, step);
         const exemplars = target.exemplar ? await queryExemplars(query, scene.from, scene.to) : [];
-        return { frames: framesOf(series, { ...target, legendFormat: substitute(target.legendFormat ?? '', chosen) }, targets.length === 1, step * 1000), exemplars };
+        const named = { ...target, legendFormat: substitute(target.legendFormat ?? '', chosen) };
+        return { frames: framesOf(series, named, targets.length === 1, step * 1000), exemplars };
       })
     );
     return {

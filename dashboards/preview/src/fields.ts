@@ -17,24 +17,17 @@ import {
 import type { Panel } from './model';
 import { lastValueFrom } from 'rxjs';
 
+// One of them is listed under its older name too.
 standardTransformersRegistry.setInit(() =>
-  Object.values(standardTransformers).flatMap((transformation) =>
-    // Two transformations have an older name as well.
-    namesOf(transformation.id).map((id) => ({
-      id,
-      name: id,
-      editor: () => null,
-      transformation: async () => transformation as never,
-      imageDark: '',
-      imageLight: '',
-    }))
-  )
-    .filter((item, index, all) => all.findIndex((other) => other.id === item.id) === index)
+  [...new Set(Object.values(standardTransformers))].map((transformation) => ({
+    id: transformation.id,
+    name: transformation.id,
+    editor: () => null,
+    transformation: async () => transformation as never,
+    imageDark: '',
+    imageLight: '',
+  }))
 );
-
-function namesOf(id: string): string[] {
-  return id === 'joinByField' ? [id, 'seriesToColumns'] : [id];
-}
 
 /** The frames after the panel's transformations. */
 export async function transformed(panel: Panel, frames: DataFrame[]): Promise<DataFrame[]> {

@@ -74,7 +74,9 @@ export function heatmapFrames(frames: DataFrame[]): DataFrame[] {
       sorted[index - 1].fields[0].values.map((time, at) => [time, sorted[index - 1].fields[1].values[at]])
     );
     const [time, value] = frame.fields;
-    const values = value.values.map((upTo, at) => (upTo === null ? null : Math.max(0, upTo - (below.get(time.values[at]) ?? 0))));
+    const values = value.values.map((upTo, at) =>
+      upTo === null ? null : Math.max(0, upTo - (below.get(time.values[at]) ?? 0))
+    );
     return { ...frame, fields: [time, { ...value, values }] };
   });
 }

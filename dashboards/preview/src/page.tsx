@@ -101,7 +101,7 @@ function Header({ dashboard, range }: Pick<Loaded, 'dashboard' | 'range'>) {
 function Row({ row, title }: { row: RowPanel; title: string }) {
   const theme = useTheme2();
   return (
-    <div style={{ position: 'absolute', ...boxOf(row), ...theme.typography.h6, color: theme.colors.text.primary }}>
+    <div data-row style={{ position: 'absolute', ...boxOf(row), ...theme.typography.h6, color: theme.colors.text.primary }}>
       <Icon name="angle-down" /> {title}
     </div>
   );
@@ -111,7 +111,8 @@ function Row({ row, title }: { row: RowPanel; title: string }) {
 function complaints({ panels, data }: Loaded): string[] {
   return [...data].flatMap(([panel, found]) => {
     const name = `${panels.indexOf(panel)} "${panel.title}"`;
-    return found.error ? [`${name}: ${found.error}`] : isEmpty({ panel: panel as Panel, data: found }) ? [`${name}: no data`] : [];
+    const what = found.error ?? (isEmpty({ panel: panel as Panel, data: found }) ? 'no data' : undefined);
+    return what ? [`${name}: ${what}`] : [];
   });
 }
 

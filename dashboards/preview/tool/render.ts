@@ -14,27 +14,34 @@ import { serve } from './server';
 const DASHBOARDS = resolve(process.env.DASHBOARDS ?? '../generated');
 const SCENE = resolve(process.env.SCENE ?? 'data');
 const PICTURES = resolve(process.env.PICTURES ?? '../../docs/dashboards');
+/** Without those about the network, the browser looks for its makers at every start. */
+const FLAGS = [
+  ...['--no-sandbox', '--disable-gpu', '--no-first-run', '--force-color-profile=srgb', '--font-render-hinting=none'],
+  ...['--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+];
 const WIDTH = 1600;
 const PATIENCE_MS = 120_000;
 const SETTLED_MS = 500;
 /** Pixels of a picture; what is below, as most of the runbooks, is left out. */
 const TALLEST = 4000;
+/** Rows of the overview in a picture of its top, for the README. */
+const TOP_ROWS = 2;
 const LARGEST_BYTES = 400_000;
 
 async function main(): Promise<void> {
   const wanted = process.argv.slice(2);
-  const all = (await readdir(DASHBOARDS)).filter((name) => name.endsWith('.json')).map((name) => basename(name, '.json'));
+  const files = (await readdir(DASHBOARDS)).filter((name) => name.endsWith('.json')).sort();
   await mkdir(PICTURES, { recursive: true });
   const scene: Scene = JSON.parse(await readFile(join(SCENE, 'scene.json'), 'utf8'));
   await using prometheus = await startPrometheus(SCENE);
-  await using server = await serve({ bundle: await bundle(), dashboards: DASHBOARDS, scene: SCENE, prometheus: prometheus.url });
+  const sources = { bundle: await bundle(), dashboards: DASHBOARDS, scene: SCENE, prometheus: prometheus.url };
+  await using server = await serve(sources);
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync', '--force-color-profile=srgb', '--font-render-hinting=none'],
+    args: FLAGS,
   });
   try {
-    for (const uid of wanted.length ? wanted : all.sort()) {
+    for (const uid of wanted.length ? wanted : files.map((name) => basename(name, '.json'))) {
       await picture(browser, server.url, uid, scene);
     }
   } finally {
@@ -62,7 +69,13 @@ async function picture(browser: Browser, url: string, uid: string, scene: Scene)
   await page.waitForTimeout(SETTLED_MS);
   const complaints: string[] = JSON.parse((await page.getAttribute('body', 'data-complaints')) ?? '[]');
   const file = join(PICTURES, `${uid}.png`);
-  await writeFile(file, await small(await page.screenshot({ clip: { x: 0, y: 0, width: WIDTH, height: Math.min(height, TALLEST) } })));
+  const upTo = async (height: number) =>
+    small(await page.screenshot({ clip: { x: 0, y: 0, width: WIDTH, height: Math.min(height, TALLEST) } }));
+  await writeFile(file, await upTo(height));
+  if (uid === 'rlb-overview') {
+    const row = await page.locator('[data-row]').nth(TOP_ROWS).boundingBox();
+    await writeFile(join(PICTURES, 'overview-top.png'), await upTo(Math.floor(row!.y)));
+  }
   await page.close();
   const { size } = await stat(file);
   console.log(`${file}: ${Math.round(size / 1000)} kB${size > LARGEST_BYTES ? ', TOO LARGE' : ''}`);

@@ -65,9 +65,5 @@ export function isEmpty({ panel, data }: Pick<PanelProps, 'panel' | 'data'>): bo
 function Remark({ text, isBad, height }: PanelProps & { text: string; isBad?: boolean }) {
   const theme = useTheme2();
   const color = isBad ? theme.colors.error.text : theme.colors.text.secondary;
-  return (
-    <div style={{ height, color, display: 'flex', alignItems: 'center', justifyContent: 'center', textAlign: 'center' }}>
-      {text}
-    </div>
-  );
+  return <div style={{ height, color, display: 'grid', placeContent: 'center', textAlign: 'center' }}>{text}</div>;
 }

@@ -16,12 +16,12 @@ const PLAIN = { thresholds: { mode: 'absolute', steps: [{ value: -Infinity, colo
 
 function useValues({ panel, data }: PanelProps, sparkline: boolean): FieldDisplay[] {
   const theme = useTheme2();
-  const reduce: ReduceDataOptions = { values: false, calcs: ['lastNotNull'], fields: '', ...panel.options?.reduceOptions };
+  const reduceOptions: ReduceDataOptions = { calcs: ['lastNotNull'], ...panel.options?.reduceOptions };
   const asked = { ...panel, fieldConfig: withDefaults(panel.fieldConfig) } as typeof panel;
   return getFieldDisplayValues({
     data: configured(asked, data.frames, theme),
     fieldConfig: sourceOf(asked),
-    reduceOptions: reduce,
+    reduceOptions,
     replaceVariables: (text) => text,
     sparkline,
     theme,

@@ -50,13 +50,13 @@ export function TimeSeriesPanel({ panel, data, range, marks, width, height }: Pa
           ctx.beginPath();
           ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
           ctx.clip();
-          drawMarks(ctx, marks, (ms) => plot.valToPos(ms, 'x', true), bbox, (name) => theme.visualization.getColorByName(name));
+          const x = (ms: number) => plot.valToPos(ms, 'x', true);
+          drawMarks(ctx, marks, x, bbox, theme.visualization.getColorByName);
           const scale = plot.series[1]?.scale;
           if (scale) {
-            drawExemplars(ctx, data.exemplars, (ms) => plot.valToPos(ms, 'x', true), (y) =>
-              // One above the scale lies at its upper end, as in Grafana.
-              Math.max(bbox.top + 5, plot.valToPos(y, scale, true))
-            );
+            // One above the scale lies at its upper end, as in Grafana.
+            const y = (value: number) => Math.max(bbox.top + 5, plot.valToPos(value, scale, true));
+            drawExemplars(ctx, data.exemplars, x, y);
           }
           ctx.restore();
         });
