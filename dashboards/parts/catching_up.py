@@ -13,9 +13,11 @@ from dashboards.grafana.style import (
     QUALITY,
     SECONDS,
     STATUS,
+    WARN,
     about,
     bad_above,
     bad_below,
+    steps,
 )
 from dashboards.grafana.tables import Column, Key, table
 from dashboards.grafana.targets import series
@@ -105,7 +107,8 @@ def by_group() -> Panel:
         Column("Undelivered", COUNT, level("rlb.group.lag", by)),
         Column("Worst stream", COUNT, level("rlb.group.lag.max", by)),
         Column("Until lost", SECONDS, until_lost(by), soon),
-        Column("Lost, 24 h", COUNT, rise("rlb.group.lost", "24h", by), bad_above(0.5), decimals=0),
+        Column("Lost 24 h", COUNT, rise("rlb.group.lost", "24h", by), bad_above(0.5), decimals=0),
+        Column("Gone 24 h", COUNT, rise("rlb.group.gone", "24h", by), steps(NEUTRAL, (0.5, WARN)), decimals=0),
         Column("Pending", COUNT, level("rlb.group.pending", by)),
         Column("Pending age", SECONDS, level("rlb.group.pending.age", by)),
         Column("Readers", COUNT, level("rlb.group.consumers", by, {"state": '="active"'}), bad_below(1)),

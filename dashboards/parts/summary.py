@@ -7,7 +7,19 @@ from dashboards.grafana.limits import limit
 from dashboards.grafana.links import CELL, drill_down
 from dashboards.grafana.panels import Panel
 from dashboards.grafana.queries import level, quantile, rate, ratio, renamed, rise, selector, together
-from dashboards.grafana.style import BAD, COUNT, SECONDS, SHARE, TIME, TOKENS_PER_SECOND, WARN, about, bad_above
+from dashboards.grafana.style import (
+    BAD,
+    COUNT,
+    NEUTRAL,
+    SECONDS,
+    SHARE,
+    TIME,
+    TOKENS_PER_SECOND,
+    WARN,
+    about,
+    bad_above,
+    steps,
+)
 from dashboards.grafana.tables import Column, Key, table
 
 SENT = "messaging.client.sent.messages"
@@ -28,7 +40,8 @@ def by_model() -> Panel:
         "Models",
         about(
             "What each model does at this moment; *Lag* is the age of its oldest undelivered message. Click a model to "
-            "narrow this dashboard to it. Models beyond the cap of histograms have their times under `other`.",
+            "narrow this dashboard to it. Models beyond the cap of histograms have their times under `other`. "
+            "*Lost* and *gone* are as in the number above.",
             bad="a red cell; a model far slower than the others.",
             then="click the model, then follow the links at the top: they keep the choice.",
         ),
@@ -41,6 +54,7 @@ def by_model() -> Panel:
         Column("Lag", SECONDS, level("rlb.group.lag.age", of)),
         Column("Undelivered", COUNT, level("rlb.group.lag", of)),
         Column("Lost 24 h", COUNT, rise("rlb.group.lost", "24h", of), bad_above(0.5), decimals=0),
+        Column("Gone 24 h", COUNT, rise("rlb.group.gone", "24h", of), steps(NEUTRAL, (0.5, WARN)), decimals=0),
         no_value="No model in these sidecars",
         h=6,
         sort="Tokens",

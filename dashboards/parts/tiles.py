@@ -8,6 +8,7 @@ from dashboards.grafana.panels import Panel, link, tile
 from dashboards.grafana.queries import level, ours, quantile, rate, ratio, rise, selector, together
 from dashboards.grafana.style import (
     COUNT,
+    GOOD,
     NEUTRAL,
     SECONDS,
     SHARE,
@@ -119,14 +120,18 @@ def lost() -> Panel:
     return tile(
         "Lost, last 24 h",
         about(
-            "Messages removed before a group was handed them: trimmed, or gone with a stream that expired.",
-            bad="any.",
+            "*lost*: trimmed before a group was handed them. *gone*: undelivered when their stream expired or was "
+            "deleted. *dropped*: taken from an app and not written, of which it was told.",
+            bad="any that is lost or dropped; gone, if somebody meant to read it.",
             then="the dashboard *Streams and retention* shows where and when. Alert: RLBMessagesLost.",
         ),
         COUNT,
-        now(f"{rise('rlb.group.lost', '24h')} + {rise('rlb.group.gone', '24h')}"),
+        now(rise("rlb.group.lost", "24h"), "lost"),
+        now(rise("rlb.group.gone", "24h"), "gone"),
+        now(rise("rlb.write.dropped", "24h"), "dropped"),
         no_value=NO_GROUP,
         thresholds=bad_above(0.5),
+        own={"B": steps(GOOD, (0.5, WARN))},
         decimals=0,
         links=TO_STREAMS,
     )
