@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.alerts.alert import Alert
-from dashboards.alerts.promql import FIRST_TOKEN, PROCESS, TOKEN_INTERVAL
+from dashboards.alerts.promql import FIRST_TOKEN, PROCESS, TOKEN_INTERVAL, WHERE
 
 OF_MODEL = ("namespace", "model")
 
@@ -41,8 +41,8 @@ QUEUE_SATURATED = Alert(
     for_="5m",
     severity="warning",
     summary="A sidecar has nearly no room for further messages.",
-    description="""
-The queue of {{ $labels.instance }} is {{ $value | humanizePercentage }} full: Redis takes messages more slowly than
+    description=f"""
+The queue of {WHERE} is {{{{ $value | humanizePercentage }}}} full: Redis takes messages more slowly than
 apps send them, and soon apps are told to wait. First: the duration of XADD on the dashboard.""",
     dashboard="rlb-sidecar",
     variables=("namespace", "job", "instance"),

@@ -54,6 +54,16 @@ avg by (namespace) (
 ) <= 0.5"""
 
 
+def _enough(speed: Speed, ratio: str, by: tuple[str, ...], counter: str, least: int) -> str:
+    """A share of very little is no reason to call anybody: this many have to be concerned."""
+    if speed.severity != "critical":
+        return ""
+    labels = ", ".join(by)
+    return f"""
+and on ({labels})
+{ratio}{speed.long} * on ({labels}) sum by ({labels}) (increase({counter}[{speed.long}])) > {least}"""
+
+
 def _not_new(speed: Speed) -> str:
     """A new group begins with all that is there, which is old; it has a budget once it has been read for a while."""
     return f"""
@@ -70,6 +80,7 @@ def _alerts(
     ratio: str,
     budget: str,
     by: tuple[str, ...],
+    floor: tuple[str, int],
     besides: Callable[[Speed], str] = lambda _: "",
     *,
     summary: str,
@@ -82,7 +93,8 @@ def _alerts(
             name=name,
             expr=f"{ratio}{speed.long} > {speed.factor:g} * {budget}\n"
             f"and on ({', '.join(by)})\n"
-            f"{ratio}{speed.short} > {speed.factor:g} * {budget}{_without_redis(speed)}{besides(speed)}",
+            f"{ratio}{speed.short} > {speed.factor:g} * {budget}{_without_redis(speed)}"
+            f"{_enough(speed, ratio, by, *floor)}{besides(speed)}",
             for_=speed.for_,
             severity=speed.severity,
             summary=summary,
@@ -102,6 +114,7 @@ ALERTS = (
         WRITE_ERRORS,
         "%%writeErrorBudget%%",
         ("namespace",),
+        ("messaging_client_sent_messages_total", 10),
         summary="Messages from apps are not written to Redis.",
         description="Messages that apps of this namespace send are taken and then fail on their way to Redis:",
         first="First: `rlb health` in a sidecar of the namespace, then the write errors by type on the dashboard.",
@@ -112,6 +125,7 @@ ALERTS = (
         SLOW_DELIVERIES,
         "%%deliverySlowBudget%%",
         ("namespace", "group"),
+        ("rlb_message_age_seconds_count", 100),
         _not_new,
         summary="Messages reach their consumers too late.",
         description="Messages were older than %%deliverySeconds%% s when group {{ $labels.group }} was handed them:",

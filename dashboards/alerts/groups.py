@@ -28,6 +28,8 @@ def _streams(status: str) -> str:
 
 
 _STREAMS_UNKNOWN = told('rlb_group_lag_streams{quality="unknown"}')
+_PENDING_IDLE = told("rlb_group_pending_idle_seconds")
+_STUCK = told('max_over_time(rlb_group_streams{status=~"stalled|stopped"}[2m])')
 _CONSUMERS_IDLE = told('rlb_group_consumers{state="idle"}')
 
 
@@ -44,8 +46,9 @@ _DEAD = (
 
 STALLED = Alert(
     name="RLBConsumerGroupStalled",
-    # Either the group as a whole reads nothing, or its consumers call and get nowhere on some stream. One stream of
-    # many that nobody reads is no stall: as likely, its session is over.
+    # The group as a whole reads nothing; or its consumers call and get nowhere on some stream; or they take messages,
+    # acknowledge none, and the lag grows by a tenth in ten minutes (they are handed the same ones again, so something
+    # moves). One stream of many that nobody reads is no stall: as likely, its session is over.
     expr=f"""
 (
   {LAG} > 0
@@ -65,6 +68,18 @@ or
   {LAG} > 0
   and
 {indented(_streams("stalled"))}
+)
+or
+(
+  {LAG} > 0
+  and
+  {LAG_AGE} > 300
+  and
+  max by ({GROUP}) ({_PENDING_IDLE}) > 300
+  and
+  max by ({GROUP}) ({_STUCK}) > 0
+  and
+  deriv({LAG}[10m]) * 600 > 0.1 * {LAG}
 )""",
     for_="5m",
     keep_firing_for="5m",
@@ -73,7 +88,7 @@ or
     description=f"""
 {WHO} has {{{{ $value | humanize }}}} undelivered messages and has stood still for more than 5 minutes: whoever waits
 for its output waits in vain, and what it does not read is removed in the end. First: `rlb groups`, which says for each
-stream whether consumers call ("stalled") or are gone ("stopped").""",
+stream whether consumers call ("stalled") or are gone ("stopped"), and what they hold without acknowledging it.""",
     dashboard="rlb-groups",
     variables=OF_GROUP,
 )
@@ -103,8 +118,8 @@ or
     severity="warning",
     summary="A consumer group is behind.",
     description=f"""
-{WHO} has not been handed messages that are {{{{ $value | humanizeDuration }}}} old: it reads more slowly than apps
-write. First: `rlb streams --sort lag`, to see whether it is one stream or all of them.""",
+{WHO} has not been handed messages that are {{{{ $value | humanizeDuration }}}} old: it reads too slowly, or not
+at all. First: `rlb streams --sort lag`, to see whether it is one stream or all of them.""",
     dashboard="rlb-groups",
     variables=OF_GROUP,
 )
@@ -133,6 +148,7 @@ and
   {RETENTION_LIMIT}
 )""",
     for_="15m",
+    keep_firing_for="5m",
     severity="warning",
     summary="A consumer group falls further behind, and will lose messages if that goes on.",
     description=f"""
@@ -178,6 +194,7 @@ LAG_UNKNOWN = Alert(
     name="RLBLagUnknown",
     expr=f"max by ({GROUP}) ({_STREAMS_UNKNOWN}) > %%unknownLagStreams%%",
     for_="15m",
+    keep_firing_for="5m",
     severity="warning",
     summary="The lag of a consumer group cannot be told.",
     description="""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.alerts.alert import Alert
-from dashboards.alerts.promql import PROCESS, REDIS_AWAY, TARGET, increase_since_birth, indented
+from dashboards.alerts.promql import PROCESS, REDIS_AWAY, TARGET, WHERE, increase_since_birth, indented
 
 OF_PROCESS = ("namespace", "job", "instance")
 
@@ -13,7 +13,7 @@ REDIS_DOWN = Alert(
     expr="count by (namespace) (rlb_redis_up == 0)",
     for_="1m",
     severity="critical",
-    summary="Redis cannot be reached.",
+    summary="Redis cannot be reached, or refuses rlb.",
     description="""
 {{ if eq $value 1.0 }}One process of rlb has{{ else }}{{ $value | humanize }} processes of rlb have{{ end }} no
 connection to Redis: what apps send is refused or lost once the queues are full, and nothing is known of streams and
@@ -44,8 +44,8 @@ unless on ({TARGET}) {REDIS_AWAY}""",
     for_="5m",
     severity="warning",
     summary="Streams and groups are not looked at any more.",
-    description="""
-{{ $labels.instance }} has not polled Redis with success for {{ $value | humanizeDuration }}: what the dashboards show
+    description=f"""
+{WHERE} has not polled Redis with success for {{{{ $value | humanizeDuration }}}}: what the dashboards show
 of lag is missing or old, and alerts about groups cannot fire. First: its /healthz, which says why polls fail.""",
     dashboard="rlb-sidecar",
     variables=OF_PROCESS,
@@ -87,8 +87,8 @@ sum by ({PROCESS}) (rate(rlb_probe_attempts_total[10m]))
     for_="5m",
     severity="warning",
     summary="Synthetic messages do not come back from Redis.",
-    description="""
-{{ $value | humanizePercentage }} of the probes of {{ $labels.instance }} do not make it through Redis and back: real
+    description=f"""
+{{{{ $value | humanizePercentage }}}} of the probes of {WHERE} do not make it through Redis and back: real
 messages go the same way. First: its log (probe.failed says why).""",
     dashboard="rlb-sidecar",
     variables=OF_PROCESS,
@@ -101,8 +101,8 @@ DOWN = Alert(
     for_="5m",
     severity="critical",
     summary="A process of rlb does not answer.",
-    description="""
-{{ $labels.instance }} has not answered Prometheus for more than 5 minutes: the apps beside it can neither send nor read
+    description=f"""
+{WHERE} has not answered Prometheus for more than 5 minutes: the apps beside it can neither send nor read
 messages, or it is the observer that nobody hears of. First: `kubectl describe pod` and the log of container rlb.""",
     dashboard="rlb-sidecar",
     variables=OF_PROCESS,
@@ -128,8 +128,8 @@ histogram_quantile(0.99, sum by ({PROCESS}, le) (rate(rlb_eventloop_lag_seconds_
     for_="10m",
     severity="warning",
     summary="A process of rlb is late with everything it does.",
-    description="""
-The event loop of {{ $labels.instance }} runs {{ $value | humanizeDuration }} late at times, and so does every token in
+    description=f"""
+The event loop of {WHERE} runs {{{{ $value | humanizeDuration }}}} late at times, and so does every token in
 it: it has too little CPU, or is throttled. First: CPU and throttling of the container.""",
     dashboard="rlb-sidecar",
     variables=OF_PROCESS,
@@ -164,8 +164,8 @@ sum by ({PROCESS}, signal) (rate(rlb_otlp_exports_total{{outcome=~"ok|failed"}}[
     for_="15m",
     severity="warning",
     summary="Telemetry does not reach the collector.",
-    description="""
-{{ $value | humanizePercentage }} of the exports of {{ $labels.signal }} from {{ $labels.instance }} fail: they are
+    description=f"""
+{{{{ $value | humanizePercentage }}}} of the exports of {{{{ $labels.signal }}}} from {WHERE} fail: they are
 missing in the backend. First: its log (otlp.export_fails says why), then the collector.""",
     dashboard="rlb-sidecar",
     variables=OF_PROCESS,
@@ -177,8 +177,8 @@ CLOCK_SKEW = Alert(
     for_="15m",
     severity="warning",
     summary="The clocks of Redis and of a process of rlb differ.",
-    description="""
-The clock of {{ $labels.instance }} and that of Redis are {{ $value | humanizeDuration }} apart: rlb allows for it, but
+    description=f"""
+The clock of {WHERE} and that of Redis are {{{{ $value | humanizeDuration }}}} apart: rlb allows for it, but
 apps that compare their own time with that of messages see wrong ages. First: time synchronisation of both nodes.""",
     dashboard="rlb-sidecar",
     variables=OF_PROCESS,

@@ -23,10 +23,12 @@ from dashboards.alerts.promql import (
 _LOST = increase_since_birth("rlb_group_lost_total", seen_by="rlb_poll_last_success_timestamp_seconds")
 _DROPPED = increase_since_birth("rlb_write_dropped_total", seen_by="rlb_build_info")
 
+_WAS_AWAY = "min_over_time(rlb_redis_up[15m]) == 0"
+
 MESSAGES_LOST = Alert(
     name="RLBMessagesLost",
     # Lost on the way to a group: polled, so the greatest of what several tell. Lost on the way to Redis: each
-    # sidecar's own, so the sum; while Redis is away RLBRedisDown says so, and this what it has cost, afterwards.
+    # sidecar's own, so the sum; not what an outage of Redis has cost, of which RLBRedisDown tells.
     expr=f"""
 max by ({GROUP}) (
   (
@@ -41,7 +43,7 @@ sum by (namespace, reason) (
   (
 {indented(indented(_DROPPED))}
   )
-  unless on ({TARGET}) {REDIS_AWAY}
+  unless on ({TARGET}) {_WAS_AWAY}
 ) > %%lostMessages%%""",
     for_="",
     severity="critical",
@@ -55,12 +57,35 @@ them. First: `rlb groups`{{ end }}, and see whether it goes on.""",
     variables=OF_GROUP,
 )
 
+LOST_BY_OUTAGE = Alert(
+    name="RLBMessagesLost",
+    # The bill, once Redis is back: a ticket, as nobody can change it any more.
+    expr=f"""
+sum by (namespace, reason) (
+  (
+{indented(indented(_DROPPED))}
+  )
+  and on ({TARGET}) {_WAS_AWAY}
+  unless on ({TARGET}) {REDIS_AWAY}
+) > %%lostMessages%%""",
+    for_="",
+    severity="warning",
+    summary="Messages were lost while Redis was away.",
+    description="""
+About {{ $value | printf "%.0f" }} messages that apps had handed over could not be written to Redis while it was away
+({{ $labels.reason }}); the apps were told. First: ask their owners whether they were sent again.""",
+    dashboard="rlb-streams",
+    variables=("namespace",),
+)
+
+_BEING_LOST = told("increase(rlb_group_lost_total[15m])")
+
 RETENTION_AT_RISK = Alert(
     name="RLBRetentionAtRisk",
     # The monitor's own forecast first, once the oldest undelivered message has lived longer than it has left: before,
     # it may be one that is on its way, on a stream that the next write keeps alive. The share of age is for streams of
     # unknown limits; it says nothing as long as nothing is removed, for then a group that has read nothing is as far
-    # behind as the stream is old.
+    # behind as the stream is old. Once messages are lost, RLBMessagesLost tells.
     expr=f"""
 (
   {HEADROOM} < %%retentionHeadroomSeconds%%
@@ -68,6 +93,8 @@ RETENTION_AT_RISK = Alert(
   {HEADROOM} < {LAG_AGE}
   and
   {HAS_READER}
+  unless
+  max by ({GROUP}) ({_BEING_LOST}) > 0
 )
 or
 (
@@ -89,11 +116,14 @@ or
   {RETENTION_LIMIT}
 )""",
     for_="2m",
+    keep_firing_for="5m",
     severity="critical",
     summary="Messages are about to be removed before a consumer group has read them.",
     description=f"""
-{WHO} will lose messages in {{{{ $value | humanizeDuration }}}} if nothing changes: they are trimmed or expire before it
-gets to them. First: `rlb streams --sort age`; more consumers, or a longer retention, buy time.""",
+{WHO} will lose messages
+{{{{ if lt $value 1.0 }}}}at any moment{{{{ else }}}}in {{{{ $value | humanizeDuration }}}}{{{{ end }}}} if nothing
+changes: they are trimmed or expire before it gets to them. First: `rlb streams --sort age`; more consumers, or a longer
+retention, buy time.""",
     dashboard="rlb-streams",
     variables=OF_GROUP,
 )
@@ -107,6 +137,7 @@ NEAR_CAPACITY = Alert(
 {RETENTION_LIMIT}
   > %%streamUnreadRatio%%""",
     for_="15m",
+    keep_firing_for="5m",
     severity="info",
     summary="Most of what a stream can hold is undelivered.",
     description=f"""
@@ -121,12 +152,13 @@ PENDING_STUCK = Alert(
     # Not the age of the oldest pending message: a group that is an hour behind works on messages an hour old.
     expr=f"max by ({GROUP}) ({told('rlb_group_pending_idle_seconds')}) > %%pendingIdleSeconds%%",
     for_="10m",
+    keep_firing_for="5m",
     severity="warning",
     summary="Messages were delivered, and nobody has acknowledged them or taken them over.",
     description=f"""
 {WHO} holds messages that were last delivered {{{{ $value | humanizeDuration }}}} ago and are still not acknowledged:
-their consumer hangs or has gone, and no other one claims what it left. First: `rlb groups`, then
-`rlb pending` on the worst stream, which names the consumer.""",
+their consumer hangs or has gone, and no other one claims what it left. First: `rlb groups`,
+then `rlb pending` on the stream with the most, which names the consumer.""",
     dashboard="rlb-groups",
     variables=OF_GROUP,
 )
@@ -143,16 +175,17 @@ sum by (namespace, group) (
 {indented(_GIVEN_UP)}
 ) > %%poisonMessages%%""",
     for_="10m",
+    keep_firing_for="5m",
     severity="warning",
     summary="Messages fail each time that they are delivered.",
     description="""
 Group {{ $labels.group }} has {{ if $labels.model }}{{ $value | humanize }} pending messages on model
 {{ $labels.model }} that were delivered as often as is allowed and never acknowledged: consumers crash on them or refuse
-them. First: `rlb pending` on the worst stream, then `rlb dlq add` to set them aside{{ else }}given up about
+them. First: `rlb groups`, then `rlb dlq add` to set them aside{{ else }}given up about
 {{ $value | printf "%.0f" }} messages in 15 minutes, after as many deliveries as are allowed: they are dead letters now.
 First: `rlb dlq list`, then the log of the consumers{{ end }}.""",
     dashboard="rlb-groups",
     variables=OF_GROUP,
 )
 
-ALERTS = (MESSAGES_LOST, RETENTION_AT_RISK, NEAR_CAPACITY, PENDING_STUCK, POISON)
+ALERTS = (MESSAGES_LOST, LOST_BY_OUTAGE, RETENTION_AT_RISK, NEAR_CAPACITY, PENDING_STUCK, POISON)

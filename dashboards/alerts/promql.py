@@ -17,6 +17,9 @@ OBSERVED = "namespace_job_instance:rlb_config_info:observed"
 """Sidecars beside an observer that leads: of what is polled it tells all, and by name. They fold names that they have
 no room for into `other`, which would be a second alert about groups that have one."""
 
+WHERE = "{{ with $labels.pod }}{{ . }}{{ else }}{{ $labels.instance }}{{ end }}"
+"""A process by a name that people can use: in Kubernetes, an instance is an address."""
+
 LAG = "namespace_model_group:rlb_group_lag:max"
 LAG_WORST = "namespace_model_group:rlb_group_lag_max:max"
 LAG_AGE = "namespace_model_group:rlb_group_lag_age_seconds:max"
