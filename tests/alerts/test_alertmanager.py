@@ -14,7 +14,8 @@ from tests.alerts.scenarios import ROOT
 from tests.support.alertmanager import ALERTMANAGER, AMTOOL, MISSING, AlertmanagerServer
 
 EXAMPLE = ROOT / "dashboards/alerts/alertmanager.yaml"
-SEVERITY = {alert.name: alert.severity for alert in ALERTS}
+SEVERITY = {alert.name: alert.severity for alert in reversed(ALERTS)}
+"""Of those that have several, the first, which is the worst."""
 OF_GROUP = {"model": "m", "group": "g"}
 PAGER = "pager"
 
