@@ -1,13 +1,13 @@
 // What a panel shows: its queries run, transformed, and with the marks that lie over it.
 
-import { type DataFrame, rangeUtil } from '@grafana/data';
+import { type DataFrame, dateTime, rangeUtil, type TimeRange } from '@grafana/data';
 import type { AnnotationQuery } from '@grafana/schema';
 
 import { transformed } from './fields';
 import { heatmapFrames, seriesFrames, tableFrame } from './frames';
 import type { Panel } from './model';
 import { type Exemplar, queryExemplars, queryInstant, queryRange } from './prometheus';
-import { rangeOf, type Scene } from './scene';
+import type { Scene } from './scene';
 import { substitute, type Variables } from './variables';
 
 /** A Prometheus query of a panel or an annotation. */
@@ -33,6 +33,13 @@ export interface PanelData {
 export interface Mark {
   time: number;
   color: string;
+}
+
+/** The time that the panels show. */
+export function rangeOf(scene: Scene): TimeRange {
+  const from = dateTime(scene.from * 1000);
+  const to = dateTime(scene.to * 1000);
+  return { from, to, raw: { from, to } };
 }
 
 /** The interval that Grafana would take for a panel of this width, and the variables that follow from it. */

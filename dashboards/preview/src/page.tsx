@@ -1,4 +1,4 @@
-// The page: a whole dashboard, as `?uid=…` asks for. It says so in `data-done` when all is drawn.
+// The page: a whole dashboard, as `?uid=…` asks for, with `&until=…` up to an event of the scene. It says so in `data-done` when all is drawn.
 
 import 'uplot/dist/uPlot.min.css';
 
@@ -7,10 +7,10 @@ import type { Dashboard, Panel, RowPanel } from './model';
 import { GlobalStyles, Icon, useTheme2 } from '@grafana/ui';
 import { createRoot } from 'react-dom/client';
 
-import { dataOf, type Mark, marksOf, type PanelData } from './data';
+import { dataOf, type Mark, marksOf, type PanelData, rangeOf } from './data';
 import { boxOf, heightOf, isRow, opened, WIDTH } from './layout';
 import { FramedPanel, isEmpty } from './panels';
-import { rangeOf, type Scene } from './scene';
+import { upTo } from './scene';
 import { shownValue, substitute, type Variables, variablesOf } from './variables';
 
 const HEADER = 84;
@@ -24,10 +24,10 @@ interface Loaded {
   range: TimeRange;
 }
 
-async function load(uid: string): Promise<Loaded> {
+async function load(uid: string, until: string | null): Promise<Loaded> {
   const json = async (path: string) => (await fetch(path)).json();
   const dashboard: Dashboard = await json(`/dashboards/${uid}.json`);
-  const scene: Scene = await json('/scene.json');
+  const scene = upTo(until, await json('/scene.json'));
   const variables = variablesOf(dashboard);
   const panels = opened(dashboard).map((panel) => named(panel, variables));
   const shown = panels.filter((panel): panel is Panel => !isRow(panel));
@@ -117,7 +117,8 @@ function complaints({ panels, data }: Loaded): string[] {
 }
 
 async function main(): Promise<void> {
-  const loaded = await load(new URLSearchParams(location.search).get('uid')!);
+  const asked = new URLSearchParams(location.search);
+  const loaded = await load(asked.get('uid')!, asked.get('until'));
   const theme = createTheme({ colors: { mode: 'dark' } });
   document.body.style.cssText = `margin: 0; background: ${theme.colors.background.canvas}`;
   createRoot(document.getElementById('root')!).render(

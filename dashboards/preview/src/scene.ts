@@ -1,16 +1,15 @@
 // What was staged: written by scene/stage.py, beside the data.
 
-import { dateTime, type TimeRange } from '@grafana/data';
-
 export interface Scene {
   /** Unix seconds. */
   from: number;
   to: number;
   scrapeSeconds: number;
+  /** When what happened. */
+  events: Record<string, number>;
 }
 
-export function rangeOf(scene: Scene): TimeRange {
-  const from = dateTime(scene.from * 1000);
-  const to = dateTime(scene.to * 1000);
-  return { from, to, raw: { from, to } };
+/** The scene as it stood when something happened; without a name, all of it. */
+export function upTo(event: string | null, scene: Scene): Scene {
+  return event ? { ...scene, to: scene.events[event] } : scene;
 }

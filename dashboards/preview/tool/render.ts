@@ -6,7 +6,7 @@ import { basename, join, resolve } from 'node:path';
 import { type Browser, chromium } from 'playwright-core';
 import sharp from 'sharp';
 
-import type { Scene } from '../src/scene';
+import { type Scene, upTo } from '../src/scene';
 import { bundle } from './bundle';
 import { startPrometheus } from './prometheus';
 import { serve } from './server';
@@ -24,13 +24,26 @@ const PATIENCE_MS = 120_000;
 const SETTLED_MS = 500;
 /** Pixels of a picture; what is below, as most of the runbooks, is left out. */
 const TALLEST = 4000;
-/** Rows of the overview in a picture of its top, for the README. */
-const TOP_ROWS = 2;
 const LARGEST_BYTES = 400_000;
+
+interface Picture {
+  uid: string;
+  name: string;
+  /** The event of the scene at which it is taken; its end otherwise. */
+  until?: string;
+  /** So many rows from the top; all of them otherwise. */
+  rows?: number;
+}
+
+/** The middle of the incident, for the README. */
+const TOP: Picture = { uid: 'rlb-overview', name: 'overview-top', until: 'returns', rows: 2 };
 
 async function main(): Promise<void> {
   const wanted = process.argv.slice(2);
   const files = (await readdir(DASHBOARDS)).filter((name) => name.endsWith('.json')).sort();
+  const uids = wanted.length ? wanted : files.map((name) => basename(name, '.json'));
+  const pictures: Picture[] = uids.map((uid) => ({ uid, name: uid }));
+  pictures.push(...(uids.includes(TOP.uid) ? [TOP] : []));
   await mkdir(PICTURES, { recursive: true });
   const scene: Scene = JSON.parse(await readFile(join(SCENE, 'scene.json'), 'utf8'));
   await using prometheus = await startPrometheus(SCENE);
@@ -41,15 +54,15 @@ async function main(): Promise<void> {
     args: FLAGS,
   });
   try {
-    for (const uid of wanted.length ? wanted : files.map((name) => basename(name, '.json'))) {
-      await picture(browser, server.url, uid, scene);
+    for (const picture of pictures) {
+      await draw(browser, server.url, picture, scene);
     }
   } finally {
     await browser.close();
   }
 }
 
-async function picture(browser: Browser, url: string, uid: string, scene: Scene): Promise<void> {
+async function draw(browser: Browser, url: string, { uid, name, until, rows }: Picture, scene: Scene): Promise<void> {
   const page = await browser.newPage({ viewport: { width: WIDTH, height: 1000 } });
   page.on('pageerror', (error) => console.error(`${uid}: ${error.stack}`));
   page.on('console', (message) => {
@@ -60,22 +73,18 @@ async function picture(browser: Browser, url: string, uid: string, scene: Scene)
     }
   });
   // "7 minutes ago" is meant as seen from the end of the scene.
-  await page.clock.setFixedTime(scene.to * 1000);
-  await page.goto(`${url}/?uid=${uid}`);
+  await page.clock.setFixedTime(upTo(until ?? null, scene).to * 1000);
+  await page.goto(`${url}/?uid=${uid}${until ? `&until=${until}` : ''}`);
   await page.waitForSelector('body[data-done]', { timeout: PATIENCE_MS });
   // Tables below the window are not painted, so the window becomes as tall as the page.
-  const height = await page.evaluate(() => document.documentElement.scrollHeight);
-  await page.setViewportSize({ width: WIDTH, height });
+  const whole = await page.evaluate(() => document.documentElement.scrollHeight);
+  await page.setViewportSize({ width: WIDTH, height: whole });
   await page.waitForTimeout(SETTLED_MS);
+  const below = rows ? await page.locator('[data-row]').nth(rows).boundingBox() : null;
+  const height = Math.min(Math.floor(below?.y ?? whole), TALLEST);
   const complaints: string[] = JSON.parse((await page.getAttribute('body', 'data-complaints')) ?? '[]');
-  const file = join(PICTURES, `${uid}.png`);
-  const upTo = async (height: number) =>
-    small(await page.screenshot({ clip: { x: 0, y: 0, width: WIDTH, height: Math.min(height, TALLEST) } }));
-  await writeFile(file, await upTo(height));
-  if (uid === 'rlb-overview') {
-    const row = await page.locator('[data-row]').nth(TOP_ROWS).boundingBox();
-    await writeFile(join(PICTURES, 'overview-top.png'), await upTo(Math.floor(row!.y)));
-  }
+  const file = join(PICTURES, `${name}.png`);
+  await writeFile(file, await small(await page.screenshot({ clip: { x: 0, y: 0, width: WIDTH, height } })));
   await page.close();
   const { size } = await stat(file);
   console.log(`${file}: ${Math.round(size / 1000)} kB${size > LARGEST_BYTES ? ', TOO LARGE' : ''}`);
