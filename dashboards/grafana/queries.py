@@ -20,6 +20,9 @@ _CHOSEN = {
 """The labels that a variable of models or groups applies to; a metric has at most one of each."""
 _MATCHER = re.compile(r'(=|!=|=~|!~)"([^"]*)"')
 
+_WORST = "rlb_top_"
+"""Told only by those that are set to, which the observer may not be: each series is one stream's or reader's anyway."""
+
 By = str | tuple[str, ...]
 
 
@@ -71,7 +74,7 @@ def _once(metric: Known, inner: str, by: By, how: How | None) -> str:
     """What instances tell, by some labels: of each polled thing once."""
     names, how = labels_of(by), how or metric.how
     check_labels(metric, names)
-    if metric.polled:
+    if metric.polled and not metric.name.startswith(_WORST):
         inner = told(inner)
     if not metric.polled or how != "sum" or set(names) & {"instance", "pod"}:
         return together(how, inner, names)  # the greatest or smallest of all needs no care: nothing is added up

@@ -154,11 +154,7 @@ def well(folder: Path, sockets: Path) -> Iterator[World]:
         parts.callback(_end, demo)
         arguments = ("observe", "--redis-url", redis.url, "--metrics-port", observer_port)
         with Path(os.devnull).open("w") as nowhere:
-            fast = {
-                "RLB_MONITOR__INTERVAL_SECONDS": "0.5",
-                "RLB_MONITOR__SWEEP_SECONDS": "1",
-                "RLB_MONITOR__TOP_STREAMS": "5",
-            }
+            fast = {"RLB_MONITOR__INTERVAL_SECONDS": "0.5", "RLB_MONITOR__SWEEP_SECONDS": "1"}
             parts.enter_context(Running(*arguments, env=fast, stdout=nowhere, stderr=nowhere))
         vllm = parts.enter_context(Exporter(lambda elapsed_s: of_vllm(elapsed_s, MODELS[0].model_id)))
         sidecars = (f"127.0.0.1:{port}", f"127.0.0.1:{observer_port}")
