@@ -93,19 +93,22 @@ stream whether consumers call ("stalled") or are gone ("stopped"), and what they
     variables=OF_GROUP,
 )
 
+_AGE_THAT_COUNTS = f'{LAG_AGE}{{group!~"%%batchGroups%%"}}'
+"""Not that of groups that read in batches: it goes up and down, and may be looked at whenever it is up."""
+
 LAGGING = Alert(
     name="RLBConsumerGroupLagging",
     # The second part keeps a firing alert while the age is not known, as long as the group is there: not known is not
     # solved. It never begins one.
     expr=f"""
 (
-  {LAG_AGE} > %%lagAgeSeconds%%
+  {_AGE_THAT_COUNTS} > %%lagAgeSeconds%%
   and
   {HAS_READER}
 )
 or
 (
-  last_over_time({LAG_AGE}[15m]) > %%lagAgeSeconds%%
+  last_over_time({_AGE_THAT_COUNTS}[15m]) > %%lagAgeSeconds%%
   unless
   {LAG_AGE}
   and on ({GROUP})

@@ -50,8 +50,8 @@ _ALL = (
         "batch_groups",
         "",
         "",
-        "Consumer groups whose deliveries may be slow, as they read in batches, as a regular expression: "
-        "`archive|nightly-.+`. To be named before they call somebody.",
+        "Consumer groups that may be late, as they read in batches, as a regular expression: `archive|nightly-.+`. To "
+        "be named before they call somebody; that they stand still or lose messages is told all the same.",
     ),
     Threshold("lost_messages", 0, "{message}", "Messages lost in 15 minutes above which somebody is called."),
     Threshold("lag_age_seconds", 10, "s", "Age of the oldest undelivered message above which a group lags."),

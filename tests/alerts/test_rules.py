@@ -145,6 +145,14 @@ def test_the_bounds_of_deliveries_are_told() -> None:
     assert f"One of {', '.join(bounds[:-1])} and {bounds[-1]}," in meaning
 
 
+def test_groups_that_read_in_batches_are_left_out_of_what_is_about_time() -> None:
+    """Of being late, not of standing still."""
+    text = completed(template((*recording_groups(), *alerting_groups())), {"batch_groups": "archive|nightly-.+"})
+    rules = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+    found = {rule.get("alert") or rule["record"].rpartition(":")[0] for rule in rules if "nightly" in rule["expr"]}
+    assert found == {"RLBConsumerGroupLagging", "namespace_group:rlb_delivery_slow"}
+
+
 def test_numbers_are_written_as_by_hand() -> None:
     text = "a > %%lagAgeSeconds%% or b > %%writeErrorBudget%%"
     assert filled(text) == "a > 10 or b > 0.001"
