@@ -10,8 +10,9 @@ import pytest
 
 from tests.helm import examples
 from tests.helm.pods import containers, violations, volumes_without_mounts
+from tests.support import typescript
 from tests.support.example_chart import EXAMPLES, with_dependency
-from tests.support.helm import HELM_4, Engine, needs_helm_4
+from tests.support.helm import HELM_4, MONITORING_APIS, Engine, needs_helm_4
 
 HOST = re.compile(r"^[^/]*[.:][^/]*/")
 """What an image's name begins with if it names a registry's host."""
@@ -36,6 +37,10 @@ def pod(objects: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def monitors(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [item for item in objects if item["kind"] == "PodMonitor"]
+
+
 @pytest.mark.parametrize("values", VALUES, ids=["default", "all"])
 def test_kubernetes_takes_it(engine: Engine, values: dict[str, Any]) -> None:
     objects = examples.vllm(engine, values)
@@ -49,6 +54,26 @@ def test_kubernetes_takes_it(engine: Engine, values: dict[str, Any]) -> None:
 
 def test_the_linter_has_nothing_to_say(engine: Engine, tmp_path: Any) -> None:
     assert engine.lint(with_dependency("vllm", tmp_path), {}) == []
+
+
+@needs_helm_4
+@pytest.mark.timeout(300)  # the first use of TypeScript installs it
+def test_the_model_server_is_scraped_where_there_is_an_operator(tmp_path: Any) -> None:
+    """By a port that the pod has and labels that it carries; the sidecar beside it has a PodMonitor of its own."""
+    chart = with_dependency("vllm", tmp_path)
+    objects = HELM_4.render(chart, release="mistral", api_versions=MONITORING_APIS)
+    assert (
+        typescript.check({f"{n}.ts": typescript.custom_resource(item) for n, item in enumerate(monitors(objects))})
+        == []
+    )
+    (deployment,) = (item for item in objects if item["kind"] == "Deployment")
+    ports = {port["name"] for container in containers(pod(objects)) for port in container.get("ports", [])}
+    labels = deployment["spec"]["template"]["metadata"]["labels"].items()
+    of_vllm = [item for item in monitors(objects) if item["metadata"]["name"] == "mistral-vllm"]
+    assert len(of_vllm) == 1
+    for item in monitors(objects):
+        assert {endpoint["port"] for endpoint in item["spec"]["podMetricsEndpoints"]} <= ports
+        assert item["spec"]["selector"]["matchLabels"].items() <= labels
 
 
 @needs_helm_4

@@ -35,6 +35,7 @@ def test_they_name_what_there_is() -> None:
         ({"podMonitor": {"enabled": False}}, "No PodMonitor was made"),
         ({"sidecar": {"name": "bridge"}}, "-c bridge -- rlb health"),
         ({"metrics": {"port": 9000}}, "http://127.0.0.1:9000/metrics"),
+        ({"prometheusRule": {"enabled": True}}, "paths without a host"),
     ],
 )
 def test_they_say_what_is_particular(values: dict[str, Any], told: str) -> None:
@@ -49,6 +50,8 @@ def test_they_say_what_is_particular(values: dict[str, Any], told: str) -> None:
         ({"observer": {"enabled": False}}, "deployment/"),
         ({"sidecar": {"enabled": False}}, "rlb.sidecar.container"),
         ({"metrics": {"port": 0}}, "port-forward"),
+        ({"prometheusRule": {"enabled": True, "grafanaUrl": "https://grafana.example.com"}}, "paths without a host"),
+        ({}, "paths without a host"),
     ],
 )
 def test_they_say_nothing_of_what_is_not_there(values: dict[str, Any], not_told: str) -> None:
