@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from dashboards.alerts.alert import Alert, Severity
 from dashboards.alerts.promql import TARGET
+from dashboards.alerts.thresholds import AWAY_RATIO, FEWEST_FAILED_WRITES, FEWEST_SLOW_DELIVERIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ SLOW_DELIVERIES = "namespace_group:rlb_delivery_slow:ratio_rate"
 def _without_redis(speed: Speed) -> str:
     """Who was called for RLBRedisDown is not called again for what followed from it; the ticket comes all the same.
 
-    Half of the sidecars have to have been without Redis: one of a hundred explains nothing.
+    Many of the sidecars have to have been without Redis: one of a hundred explains nothing.
     """
     if speed.severity != "critical":
         return ""
@@ -51,7 +52,7 @@ avg by (namespace) (
   min_over_time(rlb_redis_up[{speed.short}])
   and on ({TARGET})
   rlb_ingest_queue_capacity
-) <= 0.5"""
+) <= {AWAY_RATIO}"""
 
 
 def _enough(speed: Speed, ratio: str, by: tuple[str, ...], counter: str, least: int) -> str:
@@ -114,7 +115,7 @@ ALERTS = (
         WRITE_ERRORS,
         "%%writeErrorBudget%%",
         ("namespace",),
-        ("messaging_client_sent_messages_total", 10),
+        ("messaging_client_sent_messages_total", FEWEST_FAILED_WRITES),
         summary="Messages from apps are not written to Redis.",
         description="Messages that apps of this namespace send are taken and then fail on their way to Redis:",
         first="First: `rlb health` in a sidecar of the namespace, then the write errors by type on the dashboard.",
@@ -125,7 +126,7 @@ ALERTS = (
         SLOW_DELIVERIES,
         "%%deliverySlowBudget%%",
         ("namespace", "group"),
-        ("rlb_message_age_seconds_count", 100),
+        ("rlb_message_age_seconds_count", FEWEST_SLOW_DELIVERIES),
         _not_new,
         summary="Messages reach their consumers too late.",
         description="Messages were older than %%deliverySeconds%% s when group {{ $labels.group }} was handed them:",

@@ -16,6 +16,7 @@ from dashboards.alerts.promql import (
     indented,
     told,
 )
+from dashboards.alerts.thresholds import DEAD_SECONDS, HUNG_GROWTH_RATIO, HUNG_SECONDS
 
 OF_GROUP = ("namespace", "model", "group")
 WHO = "Group {{ $labels.group }} on model {{ $labels.model }}"
@@ -38,7 +39,7 @@ _READS = f"{ACTIVE} > 0\nor\n{READ} > 0"
 the counter alone servers below 7.0, where it does not move."""
 
 _DEAD = (
-    f"{LAG_AGE} > 3600\n"
+    f"{LAG_AGE} > {DEAD_SECONDS}\n"
     f"unless on (namespace, model)\n"
     f"max by (namespace, model) ({told('increase(rlb_stream_entries_added_total[1h])')}) > 0"
 )
@@ -47,7 +48,7 @@ _DEAD = (
 STALLED = Alert(
     name="RLBConsumerGroupStalled",
     # The group as a whole reads nothing; or its consumers call and get nowhere on some stream; or they take messages,
-    # acknowledge none, and the lag grows by a tenth in ten minutes (they are handed the same ones again, so something
+    # acknowledge none, and the lag grows (they are handed the same ones again, so something
     # moves). One stream of many that nobody reads is no stall: as likely, its session is over.
     expr=f"""
 (
@@ -73,13 +74,13 @@ or
 (
   {LAG} > 0
   and
-  {LAG_AGE} > 300
+  {LAG_AGE} > {HUNG_SECONDS}
   and
-  max by ({GROUP}) ({_PENDING_IDLE}) > 300
+  max by ({GROUP}) ({_PENDING_IDLE}) > {HUNG_SECONDS}
   and
   max by ({GROUP}) ({_STUCK}) > 0
   and
-  deriv({LAG}[10m]) * 600 > 0.1 * {LAG}
+  deriv({LAG}[10m]) * 600 > {HUNG_GROWTH_RATIO} * {LAG}
 )""",
     for_="5m",
     keep_firing_for="5m",

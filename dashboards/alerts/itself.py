@@ -97,7 +97,7 @@ messages go the same way. First: its log (probe.failed says why).""",
 DOWN = Alert(
     name="RLBDown",
     # A target of rlb is one that has told so: this needs no job's name.
-    expr=f"up == 0 and on ({TARGET}) present_over_time(rlb_build_info[6h])",
+    expr=f"up == 0 and on ({TARGET}) present_over_time(rlb_build_info[3d])",
     for_="5m",
     severity="critical",
     summary="A process of rlb does not answer.",
@@ -147,8 +147,8 @@ sum by (namespace, job) (
     summary="There are more models, groups or errors than have series of their own.",
     description="""
 About {{ $value | printf "%.0f" }} models, groups or kinds of error more than have room are counted as "other" from now
-on, and alerts cannot name them. First: see on the dashboard which, and whether they are meant; RLB_LIMITS__SERIES (1500
-if nothing is said) gives room, and an observer has more than a sidecar.""",
+on, and alerts cannot name them. First: see on the dashboard which, and whether they are meant; RLB_LIMITS__SERIES
+gives room, and an observer has more than a sidecar.""",
     dashboard="rlb-sidecar",
     variables=("namespace", "job"),
 )

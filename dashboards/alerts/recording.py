@@ -26,6 +26,7 @@ from dashboards.alerts.promql import (
     TOKEN_INTERVAL,
     told,
 )
+from dashboards.alerts.thresholds import FEWEST_GENERATIONS, FEWEST_TOKENS_PER_SECOND
 
 Recording = tuple[str, str]
 """Name and expression."""
@@ -63,18 +64,17 @@ max by ({GROUP}) ({told("increase(rlb_group_entries_read_total[1d])")}) > 0""",
 
 _RATES: tuple[Recording, ...] = (
     ("namespace_model:rlb_ingest_tokens:rate1m", "sum by (namespace, model) (rate(rlb_ingest_tokens_total[1m]))"),
-    # Without tokens there is no quantile of them; else it would be NaN. One a second, so that 1 % is something.
+    # Without tokens there is no quantile of them; else it would be NaN.
     (
         TOKEN_INTERVAL,
-        """
+        f"""
 histogram_quantile(0.99, sum by (namespace, model, le) (rate(rlb_token_interval_seconds_bucket[5m])))
 and on (namespace, model)
-sum by (namespace, model) (rate(rlb_token_interval_seconds_count[5m])) >= 1""",
+sum by (namespace, model) (rate(rlb_token_interval_seconds_count[5m])) >= {FEWEST_TOKENS_PER_SECOND}""",
     ),
-    # Twenty generations at least, so that 5 % is one of them.
     (
         FIRST_TOKEN,
-        """
+        f"""
 max by (namespace, model) (
   label_replace(
     histogram_quantile(
@@ -82,7 +82,8 @@ max by (namespace, model) (
       sum by (namespace, gen_ai_request_model, le) (rate(gen_ai_server_time_to_first_token_seconds_bucket[10m]))
     )
     and on (namespace, gen_ai_request_model)
-    sum by (namespace, gen_ai_request_model) (increase(gen_ai_server_time_to_first_token_seconds_count[10m])) >= 20,
+    sum by (namespace, gen_ai_request_model) (increase(gen_ai_server_time_to_first_token_seconds_count[10m]))
+      >= {FEWEST_GENERATIONS},
     "model", "$1", "gen_ai_request_model", "(.*)"
   )
 )""",

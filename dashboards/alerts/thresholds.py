@@ -84,7 +84,13 @@ _ALL = (
     Threshold("queue_ratio", 0.8, "1", "Part of the memory for unwritten messages above which the queue is full soon."),
     Threshold("rejected_ratio", 0.01, "1", "Part of the messages that may be refused for one reason."),
     Threshold("sequence_anomalies", 0, "{message}", "Messages out of sequence in 10 minutes, to be accepted."),
-    Threshold("poll_age_seconds", 60, "s", "Age of the last poll above which polled metrics are not to be trusted."),
+    Threshold(
+        "poll_age_seconds",
+        60,
+        "s",
+        "Age of the last poll above which polled metrics are not to be trusted: more than three times the "
+        "monitor.interval_seconds of every process.",
+    ),
     Threshold("probe_failed_ratio", 0.1, "1", "Part of the synthetic round trips that may fail."),
     Threshold(
         "event_loop_lag_seconds",
@@ -95,6 +101,26 @@ _ALL = (
     Threshold("export_failed_ratio", 0.1, "1", "Part of the exports of telemetry that may fail."),
     Threshold("clock_skew_seconds", 1, "s", "Difference between the clocks of a sidecar and of Redis."),
 )
+
+# What is no matter of taste, and so no value of the chart.
+
+FEWEST_FAILED_WRITES = 10
+FEWEST_SLOW_DELIVERIES = 100
+"""In the long window of a budget: a share of less than that calls nobody."""
+
+FEWEST_TOKENS_PER_SECOND = 1
+FEWEST_GENERATIONS = 20
+"""For a quantile of tokens in 5 minutes, and of generations in 10: with fewer, one of them would be the quantile."""
+
+AWAY_RATIO = 0.5
+"""Part of the sidecars of a namespace that have to have lost Redis for that to explain its errors."""
+
+DEAD_SECONDS = 3600
+"""Age of a backlog on streams that nobody has written to since, from which on nobody is woken for it."""
+
+HUNG_SECONDS = 300
+HUNG_GROWTH_RATIO = 0.1
+"""Age of the backlog and of what is pending, and its growth in 10 minutes, of consumers that finish nothing."""
 
 THRESHOLDS: Mapping[str, Threshold] = MappingProxyType({threshold.name: threshold for threshold in _ALL})
 
