@@ -1,7 +1,7 @@
 """The benchmark: what a token costs an app, the sidecar and Redis, against redis-py in the same run.
 
-Also what it costs to watch very many streams, against prometheus-redis-exporter and on a screen, and what telemetry
-takes of the throughput.
+Also what a sidecar takes of its pod, what it costs to watch very many streams, against prometheus-redis-exporter and
+on a screen, and what telemetry takes of the throughput.
 
 Usage: make bench [ARGS="--messages 200000 --rounds 3 --json bench.json"]
 """
@@ -25,6 +25,7 @@ import uvloop
 
 from tests.bench import producers
 from tests.bench.fanout import fanout
+from tests.bench.footprint import footprint
 from tests.bench.measure import Cost, Stopwatch
 from tests.bench.observability import observability
 from tests.bench.polling import polling
@@ -132,6 +133,8 @@ def main() -> None:
                 print(table(rounds))
                 figures = asyncio.run(fanout(server, socket_path, options.subscribers))
                 print(f"\n{figures.sentence()}")
+            taken = footprint(server, sidecar, Path(folder))
+            print(f"\n{taken.sentence()}")
             seen = observability(server, Path(folder), options.messages, options.rounds)
             print("\n" + "\n".join(seen.sentences()))
         finally:
@@ -144,6 +147,7 @@ def main() -> None:
         costs = [[dataclasses.asdict(cost) for cost in costs] for costs in rounds]
         figures_by_name = {"produce": costs, "fanout": dataclasses.asdict(figures)}
         figures_by_name |= {"telemetry": dataclasses.asdict(seen), "polling": dataclasses.asdict(polls)}
+        figures_by_name["footprint"] = dataclasses.asdict(taken)
         figures_by_name["top"] = [dataclasses.asdict(each) for each in screens]
         options.json.write_text(json.dumps(figures_by_name, indent=2))
 
