@@ -20,7 +20,7 @@ from tests.servers.process import RedisServer
 from tests.support.http import NDJSON, lines, session
 from tests.support.otlp import Collector
 from tests.support.process import SidecarProcess
-from tests.support.prometheus import free_port
+from tests.support.started import free_port
 
 TOKEN, PROMPT, FOREIGN = "kanariToken", "kanariPrompt", "kanariForeign"
 UNKNOWN, BROKEN, REASON = "kanariUnknown", "kanariBroken", "kanariReason"

@@ -10,8 +10,8 @@ import pytest
 from rlb.errors import StartError
 from rlb.process import probe_listener
 from rlb.settings import Settings
-from tests.support.prometheus import free_port
 from tests.support.sidecar import RunningSidecar, settings_of
+from tests.support.started import free_port
 
 NOBODY = "unix:///tmp/rlb-nobody-listens-here"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from typing import Any
 
 import yaml
 
+from tests.support.promtool import promtool
+
 ROOT = Path(__file__).parent.parent.parent
 FILES = sorted((ROOT / "dashboards/alerts/tests").glob("*.yaml"))
-PROMTOOL = shutil.which("promtool")
-MISSING = "promtool is not installed (Debian: apt-get install prometheus)"
 
 Labels = frozenset[tuple[str, str]]
 KEYS = ("summary", "description", "runbook_url", "dashboard_url")
@@ -56,8 +55,7 @@ def seconds(duration: str) -> int:
 
 def run(file: Path) -> subprocess.CompletedProcess[str]:
     """Run the scenarios of a file."""
-    assert PROMTOOL is not None
-    return subprocess.run([PROMTOOL, "test", "rules", file], capture_output=True, text=True, timeout=120, check=False)
+    return promtool("test", "rules", file)
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -25,7 +25,8 @@ from tests.conftest import OwnServer
 from tests.support import alertmanager, prometheus
 from tests.support.alertmanager import AlertmanagerServer, Webhook
 from tests.support.process import SidecarProcess
-from tests.support.prometheus import PrometheusServer, free_port
+from tests.support.prometheus import PrometheusServer
+from tests.support.started import free_port
 
 pytestmark = [
     pytest.mark.skipif(prometheus.PROMETHEUS is None, reason=prometheus.MISSING),

@@ -15,10 +15,10 @@ from dashboards.alerts.promql import increase_since_birth
 from dashboards.alerts.thresholds import filled, used_in
 from rlb.telemetry.catalogue import CATALOGUE
 from tests.alerts.hastened import hastened
-from tests.alerts.scenarios import FILES, MISSING, PROMTOOL, Look, looks, run
+from tests.alerts.scenarios import FILES, Look, looks, run
+from tests.support.promtool import needs_promtool, promtool
 
 pytestmark = pytest.mark.timeout(180)
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason=MISSING)
 
 LOOKS = tuple(looks())
 
@@ -32,10 +32,8 @@ def looks_at(alert: str) -> list[Look]:
 
 def checked(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     """What promtool says of a file of rules."""
-    assert PROMTOOL is not None
     (folder / "rules.yaml").write_text(text, encoding="utf-8")
-    command = [PROMTOOL, "check", "rules", "--lint=all", "--lint-fatal", folder / "rules.yaml"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return promtool("check", "rules", "--lint=all", "--lint-fatal", folder / "rules.yaml")
 
 
 @needs_promtool

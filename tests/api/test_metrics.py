@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from rlb.api.roles import CONSUMER_PATHS, PRODUCER_PATHS
 from tests.support.http import STREAM, session, token
-from tests.support.prometheus import free_port
 from tests.support.sidecar import StartSidecar
+from tests.support.started import free_port
 from tests.support.table import ROUTES
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"

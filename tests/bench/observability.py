@@ -18,7 +18,7 @@ import uvloop
 
 from tests.bench.measure import cpu_s
 from tests.servers.process import RedisServer
-from tests.support.prometheus import free_port
+from tests.support.started import free_port
 
 SESSIONS = 64
 BATCH = 16

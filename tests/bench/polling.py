@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.bench.many_streams import expected_lag, fill
 from tests.servers.kinds import VALKEY_9
 from tests.servers.process import RedisServer
-from tests.support.prometheus import free_port
+from tests.support.started import free_port
 
 EXPORTER = Path("/usr/bin/prometheus-redis-exporter")
 SCRAPES = 5

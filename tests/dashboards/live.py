@@ -26,7 +26,8 @@ from tests.dashboards.exposition import STEADY, exposition, of_vllm
 from tests.servers.kinds import VALKEY_9
 from tests.servers.process import RedisServer
 from tests.support.otlp import Collector
-from tests.support.prometheus import PrometheusServer, free_port
+from tests.support.prometheus import PrometheusServer
+from tests.support.started import free_port
 
 ROOT = GENERATED.parent.parent
 SCRAPE_S = 3

@@ -33,6 +33,12 @@ def test_another_process_writes_the_same() -> None:
     here = sorted((path, hashlib.sha256(text.encode()).hexdigest()) for path, text in build.artefacts().items())
     environment = {**os.environ, "PYTHONHASHSEED": "4242", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
     ran = subprocess.run(
-        [sys.executable, "-c", DIGEST], cwd=build.ROOT, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", DIGEST],
+        cwd=build.ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=True,
     )
     assert [f"{digest} {path}" for path, digest in here] == ran.stdout.splitlines()

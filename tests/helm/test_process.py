@@ -27,7 +27,7 @@ from tests.support.example_chart import with_dependency
 from tests.support.helm import CHART, HELM_4, needs_helm_4
 from tests.support.image import Image
 from tests.support.pod import METADATA, Pod, Spec, files_of, started, succeeds
-from tests.support.prometheus import free_port
+from tests.support.started import free_port
 
 __all__ = ["image"]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,8 @@ import yaml
 from dashboards.alerts import ALERT_NAMES
 from dashboards.alerts.thresholds import THRESHOLDS
 from tests.support.helm import CHART, HELM_4, REPOSITORY, Engine, needs_helm_4
+from tests.support.promtool import needs_promtool, promtool
 
-PROMTOOL = shutil.which("promtool")
 FILES = ("alerts", "recording")
 REDIS = {"url": "redis://redis"}
 
@@ -86,17 +84,12 @@ def test_runbooks_may_be_elsewhere(engine: Engine) -> None:
 
 
 @needs_helm_4
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed (Debian: apt-get install prometheus)")
+@needs_promtool
 @pytest.mark.parametrize("name", FILES)
 def test_prometheus_takes_them_with_other_thresholds(tmp_path: Path, name: str) -> None:
     """Every one of them at once other than its default."""
     others = {item.camel: "chat-.+" if isinstance(item.default, str) else 0.1 for item in THRESHOLDS.values()}
     file = tmp_path / f"{name}.yaml"
     file.write_text(yaml.safe_dump(rules_of(HELM_4, thresholds=others)[name]))
-    ran = subprocess.run(
-        [str(PROMTOOL), "check", "rules", "--lint=all", "--lint-fatal", file],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = promtool("check", "rules", "--lint=all", "--lint-fatal", file)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.support.helm import CHART, HELM_4, Engine, needs_helm_4
+from tests.support.promtool import needs_promtool, promtool
 
-PROMTOOL = shutil.which("promtool")
 KEDA = {
     "enabled": True,
     "scaleTargetRef": {"name": "indexer"},
@@ -83,7 +80,7 @@ CASES: Mapping[str, tuple[list[Any], float | None]] = {
 
 
 @needs_helm_4
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed (Debian: apt-get install prometheus)")
+@needs_promtool
 def test_the_query_has_a_value_only_where_the_lag_is_known(tmp_path: Path) -> None:
     query = scaler(HELM_4)["triggers"][0]["metadata"]["query"]
     tests = [
@@ -103,7 +100,7 @@ def test_the_query_has_a_value_only_where_the_lag_is_known(tmp_path: Path) -> No
     ]
     file = tmp_path / "tests.yaml"
     file.write_text(yaml.safe_dump({"evaluation_interval": "15s", "tests": tests}))
-    ran = subprocess.run([str(PROMTOOL), "test", "rules", file], capture_output=True, text=True, check=False)
+    ran = promtool("test", "rules", file)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 

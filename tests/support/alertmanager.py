@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import threading
-import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.support.prometheus import free_port
+from tests.support.started import Started, free_port
 
 ALERTMANAGER = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 AMTOOL = shutil.which("amtool")
 MISSING = "alertmanager is not installed (Debian: apt-get install prometheus-alertmanager)"
-PATIENCE_S = 30.0
 
 
 class Webhook:
@@ -63,7 +60,7 @@ class Webhook:
         self._thread.join()
 
 
-class AlertmanagerServer:
+class AlertmanagerServer(Started):
     """Alertmanager with this configuration from `with` to the end of the block, with its data in `folder`."""
 
     def __init__(self, folder: Path, config: str) -> None:
@@ -75,19 +72,15 @@ class AlertmanagerServer:
         assert ALERTMANAGER is not None
         config = self._folder / "alertmanager.yml"
         config.write_text(self._config)
-        with (self._folder / "alertmanager.log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [
-                    ALERTMANAGER,
-                    f"--config.file={config}",
-                    f"--storage.path={self._folder / 'alertmanager'}",
-                    f"--web.listen-address=127.0.0.1:{self.port}",
-                    # Alone: no gossip with others.
-                    "--cluster.listen-address=",
-                ],
-                stdout=log,
-                stderr=log,
-            )
+        command = [
+            ALERTMANAGER,
+            f"--config.file={config}",
+            f"--storage.path={self._folder / 'alertmanager'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            # Alone: no gossip with others.
+            "--cluster.listen-address=",
+        ]
+        self._start(command, self._folder / "alertmanager.log")
         self.until(lambda it: it.is_ready())
         return self
 
@@ -110,30 +103,3 @@ class AlertmanagerServer:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v2/alerts", timeout=10) as response:
             found: list[dict[str, Any]] = json.load(response)
         return found
-
-    def until(self, holds: Callable[[Self], object]) -> None:
-        """Wait, blocking, until the condition holds; it may not answer yet."""
-        until_s = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                if holds(self):
-                    return
-            except OSError:
-                assert self._process.poll() is None, self.log
-            assert time.monotonic() < until_s, self.log
-            time.sleep(0.1)
-
-    @property
-    def log(self) -> str:
-        """What it says of itself, the end of it."""
-        return (self._folder / "alertmanager.log").read_text()[-2000:]
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
-import subprocess
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
+
+from tests.support.started import Started, free_port
 
 PROMETHEUS = shutil.which("prometheus")
 MISSING = "prometheus is not installed (Debian: apt-get install prometheus)"
-PATIENCE_S = 30.0
 
 _CONFIG = """\
 global: {scrape_interval: 250ms, scrape_timeout: 250ms}
@@ -26,14 +23,7 @@ scrape_configs:
 """
 
 
-def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
-
-
-class PrometheusServer:
+class PrometheusServer(Started):
     """Prometheus from `with` to the end of the block, with its data in `folder`.
 
     It scrapes `targets`, or does whatever a `config` of its own says, as to evaluate rules and notify of alerts.
@@ -53,18 +43,14 @@ class PrometheusServer:
         assert PROMETHEUS is not None
         config = self._folder / "prometheus.yml"
         config.write_text(self._config)
-        with (self._folder / "prometheus.log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [
-                    PROMETHEUS,
-                    f"--config.file={config}",
-                    f"--storage.tsdb.path={self._folder / 'data'}",
-                    f"--web.listen-address=127.0.0.1:{self._port}",
-                    "--enable-feature=exemplar-storage",
-                ],
-                stdout=log,
-                stderr=log,
-            )
+        command = [
+            PROMETHEUS,
+            f"--config.file={config}",
+            f"--storage.tsdb.path={self._folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self._port}",
+            "--enable-feature=exemplar-storage",
+        ]
+        self._start(command, self._folder / "prometheus.log")
         return self
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
@@ -101,34 +87,7 @@ class PrometheusServer:
         series = self._get("query_exemplars", query=expression, start=str(now_s - 3600), end=str(now_s + 60))
         return [exemplar for each in series for exemplar in each["exemplars"]]
 
-    def until(self, holds: Callable[[Self], object]) -> None:
-        """Wait, blocking, until the condition holds; Prometheus may not answer yet."""
-        until_s = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                if holds(self):
-                    return
-            except OSError:
-                assert self._process.poll() is None, self.log
-            assert time.monotonic() < until_s, self.log
-            time.sleep(0.1)
-
-    @property
-    def log(self) -> str:
-        """What it says of itself, the end of it."""
-        return (self._folder / "prometheus.log").read_text()[-2000:]
-
     def _get(self, what: str, **parameters: str) -> Any:
         url = f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
         with urllib.request.urlopen(url, timeout=10) as response:
             return json.load(response)["data"]
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.servers.process import RedisServer
 from tests.support.process import SidecarProcess
-from tests.support.prometheus import free_port
+from tests.support.started import free_port
 from tests.telemetry.counted import CountedCore, StartCounted
 
 

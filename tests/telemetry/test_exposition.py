@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import shutil
-import subprocess
 from collections.abc import Iterable
 
 import pytest
@@ -15,13 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from rlb.telemetry.catalogue import CATALOGUE, prometheus_label
 from rlb.telemetry.exposition import Exposition
 from rlb.telemetry.registry import Registry, Sample
+from tests.support.promtool import needs_promtool, promtool
 from tests.telemetry.filled import fill
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 """As Prometheus 2.42 asks."""
 
 TEXT = "text/plain;version=0.0.4"
-PROMTOOL = shutil.which("promtool")
 
 NAMES_FIXED_ELSEWHERE = ("rlb_stream_count", "db_client_connection_count")
 """promtool wants `_count` for histograms alone. The one name is our contract, the other the semantic conventions'."""
@@ -143,20 +141,12 @@ async def test_the_format_is_the_scrapers_choice(accept: str, content_type: str)
     assert scrape.body.endswith(b"# EOF\n") == ("openmetrics" in content_type)
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed (Debian: apt-get install prometheus)")
+@needs_promtool
 async def test_promtool_finds_nothing() -> None:
     """Names, units and helps are as Prometheus's own linter wants them."""
     registry = Registry()
     fill(registry)
-    assert PROMTOOL is not None
-    ran = subprocess.run(
-        [PROMTOOL, "check", "metrics"],
-        input=await scraped(registry),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    ran = promtool("check", "metrics", text=await scraped(registry))
     complaints = [line for line in (ran.stdout + ran.stderr).splitlines() if line.strip()]
     ours = [line for line in complaints if not line.startswith(("process_", "python_"))]
     assert sorted(line.split()[0] for line in ours) == sorted(NAMES_FIXED_ELSEWHERE)

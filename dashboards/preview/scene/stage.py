@@ -31,7 +31,8 @@ from rlb.client import Bridge
 from tests.servers.kinds import VALKEY_9
 from tests.servers.process import SHORT_TEMPORARY_FOLDER, RedisServer
 from tests.support.otlp import Collector
-from tests.support.prometheus import PROMETHEUS, free_port
+from tests.support.prometheus import PROMETHEUS
+from tests.support.started import free_port
 
 from .apps import INDEXER, LIVE_VIEW, LLAMA, MISTRAL, MODERATION, QWEN, Apps
 from .vllm import ModelServer
