@@ -190,8 +190,10 @@ def values_schema() -> Schema:
         for name in value.path[:-1]:
             parent = parent and parent.get("properties", {}).get(name)
         # Below a mapping with a rule of its own, the rule says all.
-        if parent and "properties" in parent and value.path[-1] not in parent["properties"]:
-            parent["properties"][value.path[-1]] = _of(value)
+        if parent and "properties" in parent:
+            part = parent["properties"].setdefault(value.path[-1], _of(value))
+            if value.text:
+                part.setdefault("description", value.text)
     return root
 
 
