@@ -386,6 +386,18 @@ async def test_the_memory_of_streams_is_measured_in_turn(valkey: RedisServer, re
         assert memory > 30 * 100
 
 
+async def test_memory_grows_with_its_stream_until_it_is_measured_again(valkey: RedisServer, redis: Redis) -> None:
+    """With more streams than are measured at a time, what was measured of one is of when it was shorter."""
+    keys = [f"llm:stream:s-{number:02}:m-1" for number in range(41)]
+    for key in keys:
+        await add(redis, key, 10)
+    async with Watching(valkey.url) as watching:
+        measured = {key: info.bytes for key, info in (await watching.poll()).items() if info.bytes is not None}
+        key, first = next(iter(measured.items()))
+        await add(redis, key, 990)
+        assert (await watching.poll())[key].bytes == round(first * 1000 / 10)
+
+
 async def test_the_worst_lags_are_named_if_asked_to(valkey: RedisServer, redis: Redis) -> None:
     for number in range(1, 6):
         key = f"llm:stream:s-{number}:m-1"

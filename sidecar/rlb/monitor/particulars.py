@@ -69,7 +69,7 @@ class Particulars:
         asked = [(b"MEMORY", b"USAGE", state.key, b"SAMPLES", MEMORY_SAMPLES) for state in chosen]
         for state, reply in zip(chosen, await self._link.batch_raw(asked), strict=True):
             if isinstance(reply, int):
-                state.bytes = reply
+                state.measured = reply, state.facts.length if state.facts is not None else 0
             elif isinstance(reply, ReplyError):
                 self._may_measure = False
 

@@ -147,7 +147,6 @@ class StreamState:
         "at_ms",
         "bounds",
         "bounds_at_ms",
-        "bytes",
         "complete",
         "due_s",
         "error",
@@ -156,6 +155,7 @@ class StreamState:
         "is_seen_twice",
         "is_set_by_hand",
         "key",
+        "measured",
         "model",
         "payload_bytes",
         "positions",
@@ -186,7 +186,8 @@ class StreamState:
         self.retention: RetentionWatch | None = None
         """What is seen of its bounds; None while no group has anything to lose."""
         self.ttl_ms: int | None = None
-        self.bytes: int | None = None
+        self.measured: tuple[int, int] | None = None
+        """Its memory in bytes when that was last asked for, and its length then."""
         self.complete: bool | None = None
         self.payload_bytes = 0
         self.signature: int | None = None
@@ -194,6 +195,15 @@ class StreamState:
         self.is_set_by_hand = False
         self.error: str | None = None
         """Why the last poll failed, by the error's prefix: what is kept is not to be shown any more."""
+
+    @property
+    def bytes(self) -> int | None:
+        """Its memory, taken to have grown as its length since that was measured; None before."""
+        if self.measured is None:
+            return None
+        size, length = self.measured
+        now = self.facts.length if self.facts is not None else length
+        return round(size * now / length) if length and now else size
 
     @property
     def write_rate(self) -> float | None:
@@ -259,4 +269,4 @@ class StreamState:
         self.is_seen_twice = False
         self.bounds_at_ms = 0
         self.is_set_by_hand = False
-        self.bytes = None
+        self.measured = None
