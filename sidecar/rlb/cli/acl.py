@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from pathlib import Path
@@ -94,6 +93,8 @@ def _parsed(text: str) -> ServerVersion:
 
 
 def _asked(settings: Settings) -> ServerVersion:
+    import asyncio
+
     from rlb.errors import SettingsError
     from rlb.redis_io.identity import ask_version
 
