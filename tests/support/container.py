@@ -184,9 +184,14 @@ class Container:
         """The number of process 1, as the machine counts it."""
         assert self._process is not None
         outer = self._process.pid
-        children = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
-        assert children, f"it has ended: {self.log}"
-        return int(children[0])
+        children = Path(f"/proc/{outer}/task/{outer}/children")
+        until_s = time.monotonic() + PATIENCE_S
+        # The outer process takes a moment to fork.
+        while not (found := children.read_text().split()):
+            assert self.is_running, f"it has ended: {self.log}"
+            assert time.monotonic() < until_s, f"it does not start: {self.log}"
+            time.sleep(0.01)
+        return int(found[0])
 
     def send(self, number: signal.Signals) -> None:
         """Send process 1 a signal, as a runtime does."""
