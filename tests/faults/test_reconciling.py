@@ -84,7 +84,7 @@ async def test_a_message_that_was_given_up_is_no_other_writer(
 ) -> None:
     """A message that landed unseen and was refused by its deadline does not fence the generation beside it."""
     proxy = await fault_proxy(valkey)
-    core = await start_core(proxy.url, append={"deadline_ms": 600}).ready()
+    core = await start_core(proxy.url, append={"deadline_ms": 2500}).ready()
     connection = core.connection()
     connection.send("0")
     await connection.answers()
@@ -92,7 +92,7 @@ async def test_a_message_that_was_given_up_is_no_other_writer(
     unary = asyncio.create_task(core.write("unary"))
     await struck.wait()
     await proxy.down()
-    await asyncio.sleep(0.45)
+    await asyncio.sleep(1.25)  # far from either end of the deadline
     connection.send("1")
     with pytest.raises(RedisUnavailableError, match="may have landed"):
         await unary

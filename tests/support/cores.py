@@ -7,7 +7,7 @@ import inspect
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 from rlb.bridge.build import build_core
@@ -21,6 +21,7 @@ from rlb.bridge.tracer import Tracer
 from rlb.domain.draft import Draft, Durability, TokenRequest, draft_from_token
 from rlb.domain.entry import Entry
 from rlb.domain.stream_key import StreamKey
+from rlb.errors import RedisUnavailableError
 from rlb.monitor.build import build_monitor
 from rlb.redis_io.topology import Standalone
 from rlb.settings import Settings
@@ -210,9 +211,11 @@ class RunningCore:
         self.core.appender.start()
 
     async def ready(self) -> RunningCore:
-        """This core, once it is connected."""
+        """This core, once it is connected, however short the deadline of its calls is."""
         async with asyncio.timeout(PATIENCE_S):
-            await self.topology.main.ready()
+            while not self.topology.main.is_up:
+                with suppress(RedisUnavailableError):
+                    await self.topology.main.ready()
         return self
 
     def stream(self, session: str = S, model: str = M) -> StreamKey:

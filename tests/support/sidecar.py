@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -91,7 +91,8 @@ class RunningSidecar:
 
     def begin_stop(self) -> None:
         """Have it drain and end, without waiting for that."""
-        self._loop.call_soon_threadsafe(self._over.set)
+        with suppress(RuntimeError):  # of a loop that has ended by itself in this moment
+            self._loop.call_soon_threadsafe(self._over.set)
 
     def wait(self) -> None:
         """Return when it has ended; what it failed with is raised."""
