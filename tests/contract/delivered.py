@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis.asyncio import Redis
 
 from rlb.bridge.delivery import Delivery
-from tests.support.cores import KEY, token_of
+from tests.support.tokens import KEY, token_of
 
 BRIEF = {"max_deliveries": 3, "claim_idle_ms": 200}
 

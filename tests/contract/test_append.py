@@ -13,8 +13,10 @@ from redis.asyncio import Redis
 from rlb.domain.message import StreamConfig
 from rlb.errors import DrainingError, InvalidMessageError, WrongTypeError
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, M, RunningCore, StartCore, assert_same, draft, eventually
+from tests.support.assertions import assert_same, eventually
+from tests.support.cores import RunningCore, StartCore
 from tests.support.stored import assert_answers_true, assert_gap_free, stored, tokens
+from tests.support.tokens import KEY, M, draft
 
 CONFIG_KEY = f"llm:stream-config:{{{KEY}}}"
 HOUR_MS = 3_600_000

@@ -11,7 +11,9 @@ from redis.asyncio import Redis
 from rlb.errors import OverloadedError, WrongTypeError
 from tests.conftest import MakeFaultProxy
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, RunningCore, StartCore, draft, eventually
+from tests.support.assertions import eventually
+from tests.support.cores import RunningCore, StartCore
+from tests.support.tokens import KEY, draft
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from rlb.domain.entry_id import EntryId
 from rlb.errors import GroupNotFoundError, WrongTypeError
 from tests.contract.delivered import BRIEF, pending, tokens
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, RunningCore, StartCore, token_of
+from tests.support.cores import RunningCore, StartCore
+from tests.support.tokens import KEY, token_of
 
 
 async def letters_of(core: RunningCore, group: str = "g") -> list[tuple[str, int, str]]:

@@ -12,7 +12,9 @@ from rlb.domain.draft import Durability
 from tests.conftest import OwnServer
 from tests.servers.kinds import ServerKind
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, RunningCore, StartCore, eventually
+from tests.support.assertions import eventually
+from tests.support.cores import RunningCore, StartCore
+from tests.support.tokens import KEY
 
 
 async def reached(core: RunningCore, durability: Durability, text: str = "a") -> Durability:

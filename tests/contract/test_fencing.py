@@ -10,8 +10,10 @@ from redis.asyncio import Redis
 
 from rlb.errors import FencedError
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, RunningCore, StartCore, assert_same
+from tests.support.assertions import assert_same
+from tests.support.cores import RunningCore, StartCore
 from tests.support.stored import assert_answers_true, assert_gap_free, stored, tokens
+from tests.support.tokens import KEY
 
 Two = tuple[RunningCore, RunningCore]
 

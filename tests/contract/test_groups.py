@@ -14,7 +14,9 @@ from rlb.domain.entry_id import EntryId
 from rlb.errors import GroupNotFoundError, InvalidIdError, StreamNotFoundError, WrongTypeError
 from tests.contract.delivered import BRIEF, pending, tokens
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, RunningCore, StartCore, assert_same
+from tests.support.assertions import assert_same
+from tests.support.cores import RunningCore, StartCore
+from tests.support.tokens import KEY
 
 
 async def lag_of(redis: Redis, group: str) -> int | None:

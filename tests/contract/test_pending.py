@@ -16,7 +16,9 @@ from rlb.domain.entry_id import ZERO, EntryId
 from rlb.domain.stream_facts import PendingEntry
 from rlb.errors import ConsumerBusyError, GroupNotFoundError, InvalidIdError, WrongTypeError
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, RunningCore, StartCore, eventually, token_of
+from tests.support.assertions import eventually
+from tests.support.cores import RunningCore, StartCore
+from tests.support.tokens import KEY, token_of
 
 PATIENT: dict[str, dict[str, Any]] = {"groups": {"claim_idle_ms": 600_000}}
 """Nothing is claimed by itself while a test lasts: what moves was moved by hand."""

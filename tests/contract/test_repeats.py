@@ -8,8 +8,10 @@ from redis.asyncio import Redis
 
 from rlb.bridge.ticket import Ticket
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, RunningCore, StartCore, assert_same
+from tests.support.assertions import assert_same
+from tests.support.cores import RunningCore, StartCore
 from tests.support.stored import assert_gap_free, stored, tokens
+from tests.support.tokens import KEY
 
 WINDOW = 8
 

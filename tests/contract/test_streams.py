@@ -14,8 +14,10 @@ from rlb.domain.message import StreamConfig
 from rlb.domain.stream_info import StreamInfo
 from rlb.errors import InvalidMessageError, StreamGoneError, StreamNotFoundError, WrongTypeError
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, M, RunningCore, S, StartCore, eventually
+from tests.support.assertions import eventually
+from tests.support.cores import RunningCore, StartCore
 from tests.support.stored import assert_gap_free, stored
+from tests.support.tokens import KEY, M, S
 
 
 async def info(core: RunningCore, session: str = S, model: str = M) -> StreamInfo:

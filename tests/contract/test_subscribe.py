@@ -10,7 +10,9 @@ from redis.asyncio import Redis
 
 from rlb.bridge.delivery import Reading
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, M, RunningCore, StartCore, assert_same, eventually, token_of
+from tests.support.assertions import assert_same, eventually
+from tests.support.cores import RunningCore, StartCore
+from tests.support.tokens import KEY, M, token_of
 
 SESSIONS = [f"s-{number}" for number in range(12)]
 QUICK = {"block_ms": 100, "feed_idle_ms": 50}

@@ -13,8 +13,10 @@ from rlb.bridge.tail import End
 from rlb.domain.entry import Entry, Gap
 from rlb.errors import InvalidIdError, StreamGoneError, StreamNotFoundError
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, RunningCore, StartCore, eventually, token_of
+from tests.support.assertions import eventually
+from tests.support.cores import RunningCore, StartCore
 from tests.support.stored import stored, tokens
+from tests.support.tokens import KEY, token_of
 
 NUMBERS = [str(number) for number in range(10)]
 

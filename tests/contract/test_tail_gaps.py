@@ -11,7 +11,8 @@ from rlb.bridge.tail import Gone
 from rlb.domain.entry import Entry, Gap
 from rlb.domain.entry_id import ZERO, EntryId
 from rlb.errors import WrongTypeError
-from tests.support.cores import KEY, RunningCore
+from tests.support.cores import RunningCore
+from tests.support.tokens import KEY
 
 NUMBERS = [str(number) for number in range(10)]
 

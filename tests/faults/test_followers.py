@@ -16,8 +16,10 @@ from rlb.errors import ApiError
 from tests.conftest import MakeFaultProxy, OwnServer
 from tests.servers.process import RedisServer
 from tests.servers.proxy import FaultProxy
-from tests.support.cores import KEY, RunningCore, StartCore, assert_same, eventually, token_of
+from tests.support.assertions import assert_same, eventually
+from tests.support.cores import RunningCore, StartCore
 from tests.support.stored import stored, tokens
+from tests.support.tokens import KEY, token_of
 
 QUICK = {"block_ms": 100, "feed_idle_ms": 20}
 SOON = {"backoff_max_s": 0.05}

@@ -12,7 +12,8 @@ from rlb.bridge.delivery import Delivery
 from rlb.errors import ApiError
 from tests.conftest import MakeFaultProxy
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, RunningCore, StartCore, token_of
+from tests.support.cores import RunningCore, StartCore
+from tests.support.tokens import KEY, token_of
 
 READS = 1000
 ENTRIES = 3000

@@ -11,8 +11,10 @@ from rlb.domain.entry import Gap
 from rlb.errors import ApiError, FencedError, RedisOutOfMemoryError, RedisUnavailableError
 from tests.conftest import MakeFaultProxy, OwnServer
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, StartCore, assert_same, eventually, token_of
+from tests.support.assertions import assert_same, eventually
+from tests.support.cores import StartCore
 from tests.support.stored import assert_answers_true, assert_gap_free, stored, tokens
+from tests.support.tokens import KEY, token_of
 
 
 async def test_a_deadline_that_passes_while_a_claim_is_on_its_way(

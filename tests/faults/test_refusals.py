@@ -11,8 +11,11 @@ from rlb.errors import ApiError, OverloadedError, RedisOutOfMemoryError, RedisRe
 from tests.conftest import MakeFaultProxy, OwnServer
 from tests.servers.kinds import VALKEY_9
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, Connection, StartCore, eventually
+from tests.support.assertions import eventually
+from tests.support.cores import StartCore
+from tests.support.parties import Connection
 from tests.support.stored import assert_gap_free, stored, tokens
+from tests.support.tokens import KEY
 
 SHORT = {"append": {"deadline_ms": 500}}
 

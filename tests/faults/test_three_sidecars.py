@@ -12,7 +12,8 @@ from redis.asyncio import Redis
 from tests.conftest import MakeFaultProxy
 from tests.servers.process import RedisServer
 from tests.servers.proxy import FaultProxy
-from tests.support.cores import Connection, StartCore
+from tests.support.cores import StartCore
+from tests.support.parties import Connection
 from tests.support.stored import assert_gap_free, stored, tokens
 
 TOKENS = 33_334

@@ -17,7 +17,8 @@ from rlb.monitor.monitor import Monitor
 from rlb.redis_io.scripts import REMOVE_CONSUMER
 from rlb.redis_io.topology import Standalone
 from tests.servers.process import RedisServer
-from tests.support.cores import eventually, settings_of
+from tests.support.assertions import eventually
+from tests.support.cores import settings_of
 
 KEY = "llm:stream:s:m"
 GROUP = "readers"

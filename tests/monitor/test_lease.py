@@ -17,7 +17,7 @@ from rlb.redis_io.topology import Standalone
 from rlb.settings import RedisSettings
 from tests.conftest import OwnServer
 from tests.servers.process import RedisServer
-from tests.support.cores import eventually
+from tests.support.assertions import eventually
 
 KEYS = Keys("llm:stream")
 KEY = "llm:observer"

@@ -17,7 +17,8 @@ from rlb.redis_io.topology import Standalone
 from tests.conftest import OwnServer
 from tests.servers.kinds import VALKEY_9
 from tests.servers.process import RedisServer
-from tests.support.cores import RunningCore, StartCore, eventually, settings_of
+from tests.support.assertions import eventually
+from tests.support.cores import RunningCore, StartCore, settings_of
 
 KEY = "llm:stream:s-1:m-1"
 

@@ -18,7 +18,7 @@ from rlb.redis_io.topology import Standalone
 from rlb.settings import RedisSettings
 from tests.conftest import OwnServer
 from tests.servers.process import RedisServer
-from tests.support.cores import eventually
+from tests.support.assertions import eventually
 
 TIMEOUT_S = 1.0
 

@@ -23,7 +23,7 @@ from tests.conftest import OwnServer
 from tests.redis_io.acl_servers import make_user, version_of
 from tests.servers.process import RedisServer
 from tests.support.acl_workload import FOREIGN, OWN, PASSWORD, USER, prepare, settings_of
-from tests.support.cores import eventually
+from tests.support.assertions import eventually
 
 WRITE = "return redis.call('SET', KEYS[1], 'x')"
 ESCAPE = "return redis.call('SET', 'elsewhere', 'x')"

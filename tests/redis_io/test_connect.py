@@ -20,7 +20,7 @@ from rlb.settings import RedisSettings
 from tests.conftest import OwnServer
 from tests.servers.kinds import VALKEY_9
 from tests.servers.process import RedisServer
-from tests.support.cores import eventually
+from tests.support.assertions import eventually
 from tests.support.loops import limited_uvloop
 
 LOOPS = [limited_uvloop, asyncio.new_event_loop]

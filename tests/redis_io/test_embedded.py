@@ -12,7 +12,7 @@ import pytest
 
 from rlb.errors import StartError
 from rlb.redis_io.embedded import EmbeddedServer
-from tests.support.cores import eventually
+from tests.support.assertions import eventually
 
 ALONE = """
 import asyncio

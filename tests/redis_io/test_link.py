@@ -20,7 +20,7 @@ from rlb.redis_io.replies import ConnectionLostError, ReplyError
 from tests.conftest import MakeFaultProxy, OwnServer
 from tests.redis_io.links import MIB, MakeLink
 from tests.servers.process import RedisServer
-from tests.support.cores import eventually
+from tests.support.assertions import eventually
 
 
 class Replies:

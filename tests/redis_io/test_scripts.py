@@ -11,7 +11,7 @@ from rlb.bridge.claim import ClaimReply, Limits, claim_arguments, parse_claim_re
 from rlb.domain.entry_id import ZERO, EntryId
 from rlb.redis_io.scripts import CLAIM, CREATE_GROUP
 from tests.servers.kinds import ServerKind
-from tests.support.cores import KEY, draft
+from tests.support.tokens import KEY, draft
 
 CONFIG = f"llm:stream-config:{{{KEY}}}"
 

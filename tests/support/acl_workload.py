@@ -19,7 +19,7 @@ from rlb.service import Service
 from rlb.settings import Settings
 from tests.servers.process import RedisServer
 from tests.servers.proxy import FaultProxy
-from tests.support.cores import eventually
+from tests.support.assertions import eventually
 
 M = "meta-llama/Llama-3.1-8B"
 FOREIGN = "orders:eu"

@@ -10,7 +10,8 @@ from redis.asyncio import Redis
 
 from rlb.bridge.ticket import Ticket
 from rlb.domain.entry_id import EntryId, parse_entry_id
-from tests.support.cores import KEY, assert_same
+from tests.support.assertions import assert_same
+from tests.support.tokens import KEY
 
 
 class Stored(NamedTuple):

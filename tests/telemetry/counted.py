@@ -7,7 +7,8 @@ from typing import Any, Protocol
 from rlb.telemetry.instruments import Instruments
 from rlb.telemetry.labels import LabelCaps
 from rlb.telemetry.registry import HistogramPoint, NumberPoint, Registry
-from tests.support.cores import Connection, RunningCore, settings_of
+from tests.support.cores import RunningCore, settings_of
+from tests.support.parties import Connection
 
 
 class Counts:

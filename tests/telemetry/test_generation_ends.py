@@ -8,7 +8,8 @@ import pytest
 
 from tests.conftest import OwnServer
 from tests.servers.process import RedisServer
-from tests.support.cores import M, eventually
+from tests.support.assertions import eventually
+from tests.support.tokens import M
 from tests.telemetry.counted import CountedCore, StartCounted, completed, leave
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -18,7 +18,8 @@ from rlb.telemetry.labels import LabelCaps
 from rlb.telemetry.registry import Registry
 from tests.conftest import OwnServer
 from tests.servers.process import RedisServer
-from tests.support.cores import draft, eventually
+from tests.support.assertions import eventually
+from tests.support.tokens import draft
 from tests.telemetry.counted import CountedCore, Counts
 
 

@@ -17,7 +17,7 @@ from rlb import Bridge
 from rlb.api.connection_gate import ConnectionGate, Peer
 from rlb.errors import ApiError, PeerNotAllowedError
 from tests.api.served import limits
-from tests.support.cores import eventually
+from tests.support.assertions import eventually
 from tests.support.http import NDJSON, SSE, Conversation, session
 from tests.telemetry.conftest import StartScraped
 

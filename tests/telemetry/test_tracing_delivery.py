@@ -11,7 +11,8 @@ from rlb.bridge.delivery import Reading
 from rlb.errors import WrongTypeError
 from rlb.telemetry import spans_delivery
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, S, eventually
+from tests.support.assertions import eventually
+from tests.support.tokens import KEY, S
 from tests.support.traced import APP, UNSAMPLED, TraceCore, TracedCore, named, one, tracing_cores
 
 TRACE, SPAN = APP.split("-")[1:3]

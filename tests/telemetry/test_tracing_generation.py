@@ -11,8 +11,9 @@ from redis.asyncio import Redis
 from rlb.domain.draft import DraftMetadata, TokenRequest, draft_from_token
 from tests.conftest import MakeFaultProxy
 from tests.servers.process import RedisServer
-from tests.support.cores import KEY, M, S, eventually
+from tests.support.assertions import eventually
 from tests.support.stored import stored
+from tests.support.tokens import KEY, M, S
 from tests.support.traced import APP, UNSAMPLED, TraceCore, TracedCore, named, one, tracing_cores
 
 TRACE, SPAN = APP.split("-")[1:3]

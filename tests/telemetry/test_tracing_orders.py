@@ -17,8 +17,8 @@ from rlb.errors import FencedError, RedisUnavailableError
 from rlb.telemetry.open_generations import OpenGenerations
 from rlb.telemetry.spans import Spans, destination
 from rlb.telemetry.spans_flush import Writes
-from tests.support.cores import draft
 from tests.support.fuzz import examples
+from tests.support.tokens import draft
 
 STREAMS = st.sampled_from(["a", "b"])
 PRODUCERS = st.integers(0, 2)
