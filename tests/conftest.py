@@ -19,6 +19,9 @@ from redis.asyncio import Redis
 from tests.servers.kinds import KINDS, VALKEY_9, ServerKind, UnavailableError
 from tests.servers.process import SHORT_TEMPORARY_FOLDER, RedisServer
 from tests.servers.proxy import FaultProxy
+from tests.support.fuzz import load_usual_settings
+
+load_usual_settings()
 
 
 class SharedServers:

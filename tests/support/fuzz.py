@@ -22,3 +22,13 @@ def examples(count: int) -> settings:
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
+
+
+def load_usual_settings() -> None:
+    """Have every property that names no settings tried in the same way, a hundred times.
+
+    What Hypothesis takes otherwise gives an example 200 ms, and all drawing of them a second: too little for a machine
+    that stands still now and then.
+    """
+    settings.register_profile("rlb", examples(100), suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("rlb")
