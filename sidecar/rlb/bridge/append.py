@@ -12,7 +12,8 @@ from rlb.bridge.observer import Observer
 from rlb.bridge.outgoing import Outgoing
 from rlb.bridge.ticket import Producer, Ticket
 from rlb.bridge.tracer import Tracer
-from rlb.bridge.writer import Appended, StreamWriter, WriterRules
+from rlb.bridge.writer import StreamWriter
+from rlb.bridge.writer_rules import Appended, WriterRules
 from rlb.domain.draft import Draft
 from rlb.domain.keys import Keys
 from rlb.domain.stream_key import parse_stream_key, stream_key
@@ -66,10 +67,8 @@ class Appender:
         self._keys = keys
         self._observer = observer
         self._tracer = tracer
-        outgoing = Outgoing(self._observer, bounds.deadline_s, tracer)
-        self._rules = WriterRules(
-            keys, limits, bounds.window, bounds.renew_s, appended, self._observer, outgoing, self._lost, tracer
-        )
+        outgoing = Outgoing(observer, bounds.deadline_s, tracer)
+        self._rules = WriterRules(keys, limits, bounds.window, bounds.renew_s, appended, outgoing, self._lost, tracer)
         self._writers: dict[tuple[str, str], StreamWriter] = {}
         self._watched: set[int] = set()
         self._room = asyncio.Event()

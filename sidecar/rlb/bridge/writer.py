@@ -20,22 +20,17 @@ not above the stream's last, and on that one rule the rest stands:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import enum
 from collections import deque
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from rlb.bridge.backlog import Backlog, Lost
+from rlb.bridge.backlog import Backlog
 from rlb.bridge.claim import ClaimReply, Limits, claim_arguments, further_fields, parse_claim_reply
-from rlb.bridge.observer import Observer
-from rlb.bridge.outgoing import Outgoing
 from rlb.bridge.returned import Returned
 from rlb.bridge.standing import Standing
 from rlb.bridge.ticket import Producer, Ticket
-from rlb.bridge.tracer import Tracer
+from rlb.bridge.writer_rules import WriterRules
 from rlb.domain.entry_id import ZERO, EntryId
-from rlb.domain.keys import Keys
 from rlb.domain.stream_key import StreamKey
 from rlb.errors import ApiError, DrainingError, OverloadedError, RedisUnavailableError
 from rlb.redis_io.command import Arg, encode
@@ -50,29 +45,6 @@ PAUSE_S = 0.05
 
 WARY_S = 1.0
 """How long a writer reckons with a foreign one; also how far ids may be ahead of the time for it to wait for them."""
-
-
-class Appended(Protocol):
-    """Is told of each message that stands in its stream: the entry, and the id directly before it."""
-
-    def __call__(self, stream: StreamKey, previous: EntryId, entry_id: EntryId, ticket: Ticket) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class WriterRules:
-    """What all writers share."""
-
-    keys: Keys
-    limits: Limits
-    window: int
-    """How many messages of a stream are looked at for one that comes again."""
-    renew_s: float
-    """Age at which a claim is renewed, so that ids stay close to the time."""
-    appended: Appended
-    observer: Observer
-    outgoing: Outgoing
-    lost: Lost
-    tracer: Tracer | None
 
 
 class _State(enum.Enum):
@@ -190,32 +162,18 @@ class StreamWriter:
         fails if one of them does.
         """
         head = self._backlog.queue[0]
-        self._send_claim(
-            claim_arguments(
-                known=self._next if renews else self._standing.known,
-                strict=renews or head.is_exclusive or self._standing.doubt_ms is not None,
-                window=self._rules.window,
-                draft=head.draft,
-                floor=max(self._standing.sequence, self._next.seq if renews else 0) + 1,
-                limits=self._rules.limits,
-            )
+        arguments = claim_arguments(
+            known=self._next if renews else self._standing.known,
+            strict=renews or head.is_exclusive or self._standing.doubt_ms is not None,
+            window=self._rules.window,
+            draft=head.draft,
+            floor=max(self._standing.sequence, self._next.seq if renews else 0) + 1,
+            limits=self._rules.limits,
         )
+        CLAIM.send(self._link.send, (self._key, self._config_key), arguments, self._on_claimed)
         self._outgoing.sent(head)
         self._claiming = self._backlog.queue.popleft()
         self._state = _State.CLAIMING
-
-    def _send_claim(self, arguments: tuple[Arg, ...], *, by_text: bool = False) -> None:
-        keys = (self._key, self._config_key)
-        command = CLAIM.by_text(keys, arguments) if by_text else CLAIM.by_digest(keys, arguments)
-
-        def on_reply(reply: Any) -> None:
-            if isinstance(reply, ReplyError) and reply.prefix == "NOSCRIPT" and not by_text:
-                with contextlib.suppress(OverloadedError, RedisUnavailableError):
-                    self._send_claim(arguments, by_text=True)
-                    return
-            self._on_claimed(reply)
-
-        self._link.send(command, on_reply)
 
     def _touch_index(self, now_ms: int) -> None:
         """Note the stream's activity; the index lives apart from the stream, so this is not part of the claim."""

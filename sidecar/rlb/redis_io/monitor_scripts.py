@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlb.redis_io.scripts import Script
+from rlb.redis_io.script import Script
 
 HOLD_LEASE = Script(
     """

@@ -1,36 +1,12 @@
 """The Lua scripts: the few steps that must be one step for Redis.
 
-Each is sent by its digest; a server that does not know it (restart, SCRIPT FLUSH, fail-over) answers NOSCRIPT, which
-applied nothing, and gets the text once. Every key is declared and every value is an argument. XADD is always the
-first write, so that a Redis at maxmemory refuses the script as a whole.
+Every key is declared and every value is an argument. XADD is always the first write, so that a Redis at maxmemory
+refuses the script as a whole.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
-
-from rlb.redis_io.command import Arg, encode
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A script's text and its digest."""
-
-    text: str
-    sha: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sha", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest())
-
-    def by_digest(self, keys: tuple[Arg, ...], args: tuple[Arg, ...]) -> bytes:
-        """The command that runs the script where the server knows it."""
-        return encode(b"EVALSHA", self.sha, len(keys), *keys, *args)
-
-    def by_text(self, keys: tuple[Arg, ...], args: tuple[Arg, ...]) -> bytes:
-        """The command that teaches the server the script and runs it."""
-        return encode(b"EVAL", self.text, len(keys), *keys, *args)
-
+from rlb.redis_io.script import Script
 
 CLAIM = Script(
     """

@@ -1,5 +1,7 @@
 """Fills the tree of settings: a file, then RLB_* variables, then flags; later beats earlier, setting by setting.
 
+Before all of them come the defaults of a program that has some of its own.
+
 Each source becomes a flat map of dotted keys which remembers how the operator wrote each key, so that an error can
 say so. An error is one line, and never shows a secret: nor the value of an unknown key, which might be one.
 """
@@ -45,6 +47,7 @@ def load_settings(
     config_file: Path | None = None,
     flags: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
+    defaults: Mapping[str, object] | None = None,
 ) -> Settings:
     """The settings from all sources together.
 
@@ -52,12 +55,14 @@ def load_settings(
         config_file: YAML or TOML, by its suffix; by default the one that `RLB_CONFIG` names, if any.
         flags: Values by dotted key, such as `redis.url`; None stands for a flag that was not given.
         environ: The environment, by default that of the process.
+        defaults: Values by dotted key for settings that no source names, in place of the tree's own.
 
     Raises:
         SettingsError: For the first setting that is unknown or bad.
     """
     environ = os.environ if environ is None else environ
     given = {"socket.path": Given(default_socket_path(environ), "socket.path (default)")}
+    given |= {key: Given(value, f"{key} (default)") for key, value in (defaults or {}).items()}
     if config_file is not None:
         given |= _from_file(config_file, "--config")
     elif named := environ.get(CONFIG_VARIABLE):

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlb.errors import StartError
-
-HOST = "127.0.0.1"
+from rlb.settings import MetricsSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A socket path or a port, and a remark where it is not the usual one."""
+    """A socket path and a port (0: none), and a remark where one is not the usual."""
 
     socket: Path
     port: int
@@ -27,15 +26,15 @@ class Place:
 
 
 @contextmanager
-def places(asked: Path | None, usual: Path, usual_port: int) -> Iterator[Place]:
+def places(asked: Path | None, usual: Path, metrics: MetricsSettings) -> Iterator[Place]:
     """Free places to listen at; a folder that had to be made for it is removed in the end.
 
     A socket that was asked for is taken as it is: the sidecar says what is wrong with it.
     """
     remarks = []
-    port = _free_port(usual_port)
-    if port != usual_port:
-        remarks.append(f"port {usual_port} is taken, so this one has port {port}")
+    port = _free_port(metrics.host, metrics.port) if metrics.port else 0
+    if port != metrics.port:
+        remarks.append(f"port {metrics.port} is taken, so this one has port {port}")
     if asked is not None or (reason := _obstacle(usual)) is None:
         yield Place(asked or usual, port, tuple(remarks))
         return
@@ -69,11 +68,11 @@ def _obstacle(path: Path) -> str | None:
     return None
 
 
-def _free_port(usual: int) -> int:
+def _free_port(host: str, usual: int) -> int:
     """The usual port, else one that the kernel gives."""
     for port in (usual, 0):
         try:
-            with sockets.create_server((HOST, port)) as listener:
+            with sockets.create_server((host, port)) as listener:
                 return int(listener.getsockname()[1])
         except OSError:
             continue

@@ -17,7 +17,8 @@ class Places:
     program: str
     socket: str
     is_default_socket: bool
-    health_url: str
+    health_url: str | None
+    """None if there is no port."""
     remarks: tuple[str, ...] = ()
 
     @property
@@ -38,7 +39,7 @@ def start_lines(places: Places, chats: int) -> list[str]:
         "",
         *(f"  note    {remark}" for remark in places.remarks),
         f"  socket  {places.socket}",
-        f"  health  {places.health_url}",
+        *((f"  health  {places.health_url}",) if places.health_url is not None else ()),
         "",
         "  Try in another terminal:",
         *(f"    {command}" for command in places.commands),

@@ -20,11 +20,11 @@ from rlb.cli.demo.report import (
 )
 from rlb.cli.demo.tally import Picture, Tally
 from rlb.cli.output import console, print_json_line
+from rlb.settings import LogSettings
 from rlb.telemetry.logs import configure_logs
 
 FRAME_S = 0.125
 LINE_S = 2.0
-LOG_LEVEL = "warning"
 
 
 class Show(Protocol):
@@ -53,13 +53,14 @@ class TextShow:
 class TerminalShow(TextShow):
     """A panel that is drawn again and again below what was said at the start."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: LogSettings) -> None:
         self._console: Console = console()
+        self._log = log
 
     async def follow(self, tally: Tally) -> None:
         with Live(console=self._console, auto_refresh=False) as live:
             # Again, as Live has put itself in the place of standard error: a log line goes above the panel.
-            configure_logs(LOG_LEVEL, "console")
+            configure_logs(self._log.level, self._log.format)
             while True:
                 width, height = self._console.size
                 live.update(board(tally.picture(time.monotonic()), width, height), refresh=True)
