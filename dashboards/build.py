@@ -19,9 +19,9 @@ def artefacts() -> Mapping[str, str]:
     return {**runbooks.artefacts(), **grafana.artefacts(), **alerts.artefacts()}
 
 
-def stale() -> list[str]:
-    """The files that are not what they would be if they were written now."""
-    return [path for path, text in artefacts().items() if not _is(ROOT / path, text)]
+def stale() -> Mapping[str, str]:
+    """What would be written now: the text of each file that is not so already, by its path."""
+    return {path: text for path, text in artefacts().items() if not _is(ROOT / path, text)}
 
 
 def _is(file: Path, text: str) -> bool:
@@ -34,10 +34,9 @@ def main() -> int:
     if "--check" in sys.argv[1:]:
         print("\n".join(f"{path} is stale: run `make dashboards`" for path in found))
         return 1 if found else 0
-    written = artefacts()
-    for path in found:
+    for path, text in found.items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
-        (ROOT / path).write_text(written[path], encoding="utf-8")
+        (ROOT / path).write_text(text, encoding="utf-8")
         print(f"wrote {path}")
     return 0
 

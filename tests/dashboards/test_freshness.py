@@ -19,7 +19,7 @@ for path, text in sorted(artefacts().items()):
 
 
 def test_nothing_is_stale() -> None:
-    assert build.stale() == []
+    assert list(build.stale()) == []
 
 
 def test_nothing_is_left_over() -> None:
