@@ -272,6 +272,16 @@ def test_config_variable(tmp_path: Path) -> None:
     assert refusal(environ={"RLB_CONFIG": "rlb"}) == "RLB_CONFIG='rlb': expected a file named .yaml, .yml or .toml"
 
 
+def test_defaults_of_a_program() -> None:
+    """They take the place of the tree's own, and every source beats them; a bad one is told as such."""
+    defaults = {"drain_s": 2, "log.level": "warning"}
+    settings = load_settings(flags={"drain_s": None}, environ={"RLB_LOG__LEVEL": "error"}, defaults=defaults)
+    assert (settings.drain_s, settings.log.level) == (2, "error")
+    assert load_settings(flags={"drain_s": 3}, environ={}, defaults=defaults).drain_s == 3
+    with pytest.raises(SettingsError, match=r"^drain_s \(default\)=-1: expected a number from 0 to 3600"):
+        load_settings(environ={}, defaults={"drain_s": -1})
+
+
 def test_flags() -> None:
     """A flag that was not given is None and changes nothing; an unknown one is refused."""
     assert load_settings(flags={"log.level": None, "drain_s": "5"}, environ={"RLB_LOG__LEVEL": "ERROR"}).drain_s == 5

@@ -107,13 +107,43 @@ def test_a_socket_that_was_asked_for_is_not_replaced(sidecar: Sidecar) -> None:
     assert ran.err.startswith("rlb: Another sidecar (pid ")
 
 
-def test_settings_of_a_real_sidecar_do_not_matter(short_tmp: Path) -> None:
-    """A demo on a machine that is set up for production neither uses its Redis nor fails for its settings."""
+def test_the_redis_of_a_real_sidecar_does_not_matter(short_tmp: Path) -> None:
+    """A demo on a machine that is set up for production neither uses its Redis nor fails for its file."""
     env = {
         "RLB_REDIS__URL": "redis://user:password@production.invalid:6379",
-        "RLB_STREAM__MAX_LENGTH": "nonsense",
+        "RLB_REDIS__PASSWORD_FILE": "/nonexistent/password",
         "RLB_CONFIG": "/nonexistent/rlb.yaml",
     }
     events = rlb("demo", "--duration", "1.5", "--json", "--socket", str(short_tmp / "d"), env=env).good().lines
     assert events[-1]["tokens"] > 0
     assert not os.path.lexists(short_tmp / "d")
+
+
+def test_variables_win_over_what_the_demo_has_otherwise(short_tmp: Path) -> None:
+    """Over its own defaults, and over a sidecar's: streams that live for a day, no polls, no port, a log of all."""
+    socket = str(short_tmp / "d")
+    env = {
+        "RLB_STREAM__RETENTION_MS": "86400000",
+        "RLB_MONITOR__SCOPE": "off",
+        "RLB_METRICS__PORT": "0",
+        "RLB_LOG__LEVEL": "info",
+        "RLB_LOG__FORMAT": "json",
+    }
+    with Running("demo", "--json", "--socket", socket, env=env) as demo:
+        started = json.loads(demo.read_line())
+        assert (started["healthUrl"], started["remarks"]) == (None, [])
+        assert json.loads(demo.read_line())["tokens"] > 0
+        streams = rlb("streams", "--socket", socket, "--json").good().json
+        components = rlb("health", "--socket", socket, "--json").good().json["components"]
+        ended = demo.end(signal.SIGINT)
+    assert min(stream["ttlSeconds"] for stream in streams) > 80_000
+    assert "monitor" not in [component["name"] for component in components]
+    assert "service.started" in [json.loads(line)["event"] for line in ended.err.splitlines()]
+
+
+def test_a_bad_variable_stops_the_demo(short_tmp: Path) -> None:
+    """As it stops a sidecar, with a line that names it."""
+    env = {"RLB_STREAM__MAX_LENGTH": "nonsense"}
+    ran = rlb("demo", "--duration", "1", "--socket", str(short_tmp / "d"), env=env)
+    assert ran.code == 78
+    assert ran.err.startswith("rlb: bad setting: RLB_STREAM__MAX_LENGTH='nonsense': expected a whole number")

@@ -83,12 +83,9 @@ def _settings_of(arguments: Arguments) -> Settings:
         "monitor.patterns": list(arguments.patterns) or None,
         "monitor.interval_seconds": arguments.interval_s,
     }
-    settings = load_settings(flags=flags)
-    defaults = {
-        "interval_seconds": INTERVAL_S,
-        "idle_interval_seconds": max(REST_S, arguments.interval_s or 0.0),
-        "sweep_seconds": REST_S,
+    defaults: dict[str, object] = {
+        "monitor.interval_seconds": INTERVAL_S,
+        "monitor.idle_interval_seconds": max(REST_S, arguments.interval_s or 0.0),
+        "monitor.sweep_seconds": REST_S,
     }
-    said = settings.monitor.model_fields_set
-    unsaid = {name: value for name, value in defaults.items() if name not in said}
-    return settings.model_copy(update={"monitor": settings.monitor.model_copy(update=unsaid)})
+    return load_settings(flags=flags, defaults=defaults)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket as sockets
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +25,14 @@ class Place:
     remarks: tuple[str, ...]
 
 
-@contextmanager
+@contextlib.contextmanager
 def places(asked: Path | None, usual: Path, metrics: MetricsSettings) -> Iterator[Place]:
     """Free places to listen at; a folder that had to be made for it is removed in the end.
 
     A socket that was asked for is taken as it is: the sidecar says what is wrong with it.
     """
     remarks = []
-    port = _free_port(metrics.host, metrics.port) if metrics.port else 0
+    port = _free_port(metrics)
     if port != metrics.port:
         remarks.append(f"port {metrics.port} is taken, so this one has port {port}")
     if asked is not None or (reason := _obstacle(usual)) is None:
@@ -68,12 +68,13 @@ def _obstacle(path: Path) -> str | None:
     return None
 
 
-def _free_port(host: str, usual: int) -> int:
-    """The usual port, else one that the kernel gives."""
-    for port in (usual, 0):
-        try:
-            with sockets.create_server((host, port)) as listener:
-                return int(listener.getsockname()[1])
-        except OSError:
-            continue
-    return 0
+def _free_port(metrics: MetricsSettings) -> int:
+    """The usual port, else one that the kernel gives; 0 if none is wanted.
+
+    With an address that nobody can listen on it is the usual one: the sidecar says what is wrong with it.
+    """
+    family = sockets.AF_INET6 if ":" in metrics.host else sockets.AF_INET
+    for port in (metrics.port, 0) if metrics.port else ():
+        with contextlib.suppress(OSError), sockets.create_server((metrics.host, port), family=family) as listener:
+            return int(listener.getsockname()[1])
+    return metrics.port
