@@ -39,6 +39,10 @@ top: $(DEV) ## Open rlb-top on a sidecar, as that of a running make demo (ARGS="
 test: $(DEV) ## Run the tests, on servers that they start themselves (ARGS="-k word" for some)
 	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(ARGS)
 
+.PHONY: stalls
+stalls: $(DEV) ## Run the tests while they stand still now and then, to find those that count on time (ARGS=tests/api)
+	@$(BIN)/python -m tests.stalls -- $(BIN)/python -m pytest -n $(TEST_JOBS) $(ARGS)
+
 .PHONY: check
 check: $(DEV) ## Lint, format, types and who may import whom; changes nothing
 	@$(BIN)/ruff check
