@@ -31,6 +31,7 @@ FEATURE_TITLES: dict[Feature, str] = {
     "monitor": "Polling, and looking at a stream",
     "clean-up": "Removing dead consumers (`RLB_MONITOR__REMOVE_CONSUMERS_AFTER_SECONDS`)",
     "lease": "One of many polls (`rlb observe`, or `RLB_MONITOR__SCOPE=all`)",
+    "observed": "Whether an observer polls (`RLB_MONITOR__SCOPE=own`)",
     "probe": "Timed round trips (`RLB_MONITOR__PROBE_SECONDS`)",
 }
 
@@ -103,10 +104,9 @@ def _number(version: tuple[int, ...]) -> str:
 
 
 def _who(feature: Feature) -> str:
-    everything = Settings.model_validate(
-        {"monitor": {"scope": "all", "probe_seconds": 1, "remove_consumers_after_seconds": 1}}
-    )
-    return ", ".join(role for role in ROLES if feature in features_of(role, everything))
+    extras = {"probe_seconds": 1, "remove_consumers_after_seconds": 1}
+    each = [Settings.model_validate({"monitor": {"scope": scope, **extras}}) for scope in ("own", "all")]
+    return ", ".join(role for role in ROLES if any(feature in features_of(role, settings) for settings in each))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ from rlb.errors import SettingsError
 from rlb.monitor.build import build_monitor
 from rlb.process import duty_condition, probe_listener, redis_condition, run_until_signal
 from rlb.redis_io.topology import Standalone
-from rlb.service import build_duty
+from rlb.service import build_duty, poll_state
 from rlb.settings import Settings
 from rlb.telemetry.poll_counts import PollCounts
-from rlb.telemetry.self_metrics import Parts, PollState, self_metrics
+from rlb.telemetry.self_metrics import Parts, self_metrics
 from rlb.telemetry.telemetry import Telemetry
 
 _log = logging.getLogger("rlb")
@@ -71,7 +71,7 @@ class Observer:
                     queue=None,
                     roles=dict,
                     links=lambda: topology.links,
-                    poll=lambda: PollState(monitor.last_success_s, monitor.clock_skew_s, duty.leads),
+                    poll=lambda: poll_state(monitor, duty),
                 ),
             )
         )

@@ -52,6 +52,11 @@ def build_duty(settings: Settings, topology: Standalone, monitor: Monitor, telem
     return duty
 
 
+def poll_state(monitor: Monitor, duty: Duty) -> PollState:
+    """What the metrics say of the polls."""
+    return PollState(monitor.last_success_s, monitor.clock_skew_s, duty.leads, duty.observed, duty.lease)
+
+
 class Service:
     """A running sidecar, as an async context manager: entered it listens, left it has drained.
 
@@ -193,7 +198,7 @@ def _observed_parts(core: Core, monitor: Monitor, duty: Duty, server: HttpServer
         queue=lambda: QueueState(appender.waiting, appender.buffered_bytes),
         roles=server.roles,
         links=lambda: topology.links,
-        poll=lambda: PollState(monitor.last_success_s, monitor.clock_skew_s, duty.leads),
+        poll=lambda: poll_state(monitor, duty),
     )
 
 

@@ -54,7 +54,7 @@ class Observer(Running):
 
     @property
     def leads(self) -> bool | None:
-        found = re.search(r"^rlb_monitor_leader ([01])\.0$", self.metrics(), re.MULTILINE)
+        found = re.search(r"^rlb_monitor_leader\{.*\} ([01])\.0$", self.metrics(), re.MULTILINE)
         return found[1] == "1" if found else None
 
 

@@ -27,6 +27,7 @@ STEADY: Mapping[str, float] = {
     "rlb.config.info": 1,
     "rlb.redis.up": 1,
     "rlb.monitor.leader": 0,
+    "rlb.monitor.observed": 0,
     "rlb.redis.clock.skew": -30,
     "rlb.stream.retention.limit": 10_000,
     "rlb.stream.length.max": 9_900,

@@ -8,6 +8,7 @@ done as the kubelet does it and for what is not.
 from __future__ import annotations
 
 import json
+import re
 import signal
 import stat
 import subprocess
@@ -258,7 +259,8 @@ def test_the_observer_polls(image: Image, own_server: OwnServer, port: int, tmp_
             assert succeeds(observer, spec, spec[probe]), probe
         ask = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())"
         command = ["python", "-c", ask, f"http://127.0.0.1:{port}/metrics"]
-        eventually(lambda: "rlb_monitor_leader 1.0" in observer.exec(command).stdout, "the one that polls", observer)
+        leads = re.compile(r"^rlb_monitor_leader\{.*\} 1\.0$", re.MULTILINE)
+        eventually(lambda: leads.search(observer.exec(command).stdout), "the one that polls", observer)
         redis.kill()
         eventually(lambda: "rlb_redis_up 0.0" in observer.exec(command).stdout, "told of the outage", observer)
         for probe in PROBES:

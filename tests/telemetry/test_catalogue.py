@@ -72,6 +72,7 @@ NAMES = {
     "rlb.poll.last_success.timestamp": "rlb_poll_last_success_timestamp_seconds",
     "rlb.poll.streams.skipped": "rlb_poll_streams_skipped_total",
     "rlb.monitor.leader": "rlb_monitor_leader",
+    "rlb.monitor.observed": "rlb_monitor_observed",
     "rlb.probe.duration": "rlb_probe_duration_seconds",
     "rlb.probe.attempts": "rlb_probe_attempts_total",
     "rlb.consumers.removed": "rlb_consumers_removed_total",

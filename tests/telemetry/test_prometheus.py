@@ -32,7 +32,7 @@ CANNOT_OCCUR = {
 }
 """Rows that a healthy sidecar at work does not have."""
 
-LABELS_THAT_CANNOT_OCCUR = {"error_type": "nothing fails"}
+LABELS_THAT_CANNOT_OCCUR = {"error_type": "nothing fails", "lease": "no observer is beside it"}
 SETTINGS = {
     "RLB_MONITOR__INTERVAL_SECONDS": "0.2",
     "RLB_MONITOR__TOP_STREAMS": "5",

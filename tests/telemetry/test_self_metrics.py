@@ -29,10 +29,11 @@ class Link:
 
 
 def observed(parts: Parts, settings: Settings | None = None, environ: dict[str, str] | None = None) -> Found:
-    """The samples by name and labels; each has all the labels that it should."""
+    """The samples by name and labels; each has all the labels that it should, and of those that it may no others."""
     found: Found = {}
     for name, labels, value in self_metrics(settings or Settings(), parts, environ or {})():
-        assert set(labels) == set(CATALOGUE[name].attributes)
+        assert set(labels) <= set(CATALOGUE[name].attributes)
+        assert set(labels) >= {each.name for each in CATALOGUE[name].of if not each.optional}
         key = (name, frozenset(labels.items()))
         assert key not in found
         found[key] = value
@@ -99,11 +100,20 @@ def test_connections_are_counted_by_what_they_are_for() -> None:
 def test_what_is_not_known_of_polls_is_absent() -> None:
     """No poll has been, no clock compared, no election held: nothing is said of them."""
     found = {name for name, _ in observed(parts())}
-    assert found.isdisjoint({"rlb.poll.last_success.timestamp", "rlb.redis.clock.skew", "rlb.monitor.leader"})
-    known = observed(parts(poll=PollState(1.5e9, -0.25, leads=False)))
+    assert found.isdisjoint({"rlb.poll.last_success.timestamp", "rlb.redis.clock.skew"})
+    assert found.isdisjoint({"rlb.monitor.leader", "rlb.monitor.observed"})
+    known = observed(parts(poll=PollState(1.5e9, -0.25, leads=False, lease="1a2b3c4d")))
     assert value(known, "rlb.poll.last_success.timestamp") == 1.5e9
     assert value(known, "rlb.redis.clock.skew") == -0.25
-    assert value(known, "rlb.monitor.leader") == 0
+    assert value(known, "rlb.monitor.leader", lease="1a2b3c4d") == 0
+
+
+def test_a_sidecar_names_the_lease_of_the_observer_beside_it() -> None:
+    """By which queries find that observer; without one there is nothing to name."""
+    beside = observed(parts(poll=PollState(observed=True, lease="1a2b3c4d")))
+    assert value(beside, "rlb.monitor.observed", lease="1a2b3c4d") == 1
+    assert "rlb.monitor.leader" not in {name for name, _ in beside}
+    assert value(observed(parts(poll=PollState(observed=False))), "rlb.monitor.observed") == 0
 
 
 async def test_a_stall_of_the_loop_is_seen() -> None:
@@ -128,6 +138,6 @@ async def test_a_stall_of_the_loop_is_seen() -> None:
 @pytest.mark.parametrize("name", ["rlb.ingest.queue.capacity", "rlb.build.info", "db.client.connection.count"])
 def test_names_are_those_of_the_catalogue(name: str) -> None:
     """Nothing is observed under a name of its own."""
-    found = observed(parts(Link("main"), queue=QueueState(0, 0), poll=PollState(1.0, 0.0, leads=True)))
+    found = observed(parts(Link("main"), queue=QueueState(0, 0), poll=PollState(1.0, 0.0, leads=True, lease="a")))
     assert name in {each for each, _ in found}
     assert {each for each, _ in found} <= set(CATALOGUE)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 
 from rlb.bridge.claim import Limits
 from rlb.domain.keys import Keys
-from rlb.monitor.monitor import Monitor, PollObserver
+from rlb.monitor.monitor import Monitor
+from rlb.monitor.poll_observer import PollObserver
 from rlb.redis_io.topology import Topology
 from rlb.settings import Settings
 

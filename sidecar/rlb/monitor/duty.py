@@ -86,6 +86,20 @@ class Duty:
         return self._lease.is_leader if self._lease is not None else None
 
     @property
+    def observed(self) -> bool | None:
+        """Whether an observer polls beside us what we poll; None where that is not known, or not asked."""
+        leading = self._monitor.observed
+        return leading.lease is not None if leading is not None else None
+
+    @property
+    def lease(self) -> str | None:
+        """The name of the lease: the one that we hold or would, or that of the observer beside us; None without one."""
+        if self._lease is not None:
+            return self._lease.name
+        leading = self._monitor.observed
+        return leading.lease if leading is not None else None
+
+    @property
     def census(self) -> Census:
         """The last count of all streams; empty while another counts them."""
         return Census() if self.leads is False else self._monitor.census

@@ -9,6 +9,7 @@ may lead until the first of them renews: polling twice does no harm, as queries 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import secrets
 from collections.abc import Callable
@@ -37,6 +38,11 @@ RELEASE_S = 0.5
 NOT_ASKED = "not asked yet"
 
 
+def lease_name(held: bytes) -> str:
+    """A short name of a lease by what its key holds: no other holder's has the same, and it fits a label."""
+    return hashlib.sha256(held).hexdigest()[:8]
+
+
 class Lease:
     """One candidate's view. `on_taken` and `on_lost` are called in turn, in the loop, and must not raise."""
 
@@ -54,6 +60,8 @@ class Lease:
         self._key = keys.observer
         # Two processes with one name must not both believe that it is theirs.
         self._owner = f"{owner}/{secrets.token_hex(8)}"
+        self.name = lease_name(self._owner.encode())
+        """The name of the lease while it is ours; sidecars find it in Redis."""
         self._seconds = seconds
         self._on_taken = on_taken
         self._on_lost = on_lost

@@ -8,7 +8,6 @@ import heapq
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 from rlb.bridge.claim import Limits
 from rlb.domain.census import Census, Totals
@@ -16,6 +15,8 @@ from rlb.domain.keys import Keys
 from rlb.domain.stream_info import StreamInfo
 from rlb.errors import ApiError, place_of
 from rlb.monitor.counting import CensusTaker
+from rlb.monitor.observed import Leading
+from rlb.monitor.poll_observer import NoPollObserver, PollObserver
 from rlb.monitor.poller import DETAILS_EVERY
 from rlb.monitor.reading import Failed, Reading
 from rlb.monitor.report import severity, stream_info
@@ -37,27 +38,6 @@ COUNTED_AT_ONCE = 2000
 
 
 NOT_POLLED = "not polled yet"
-
-
-class PollObserver(Protocol):
-    """Is told of what the polls cost."""
-
-    def polled(self, seconds: float) -> None:
-        """A poll of all streams that were due has ended."""
-
-    def poll_failed(self, kind: str, count: int) -> None:
-        """So many commands were refused, or got no answer; `kind` is the error's prefix, or `unavailable`."""
-
-    def skipped(self, streams: int) -> None:
-        """So many streams had to wait for the next poll."""
-
-
-class NoPollObserver:
-    """Nobody listens."""
-
-    def polled(self, seconds: float) -> None: ...
-    def poll_failed(self, kind: str, count: int) -> None: ...
-    def skipped(self, streams: int) -> None: ...
 
 
 class Monitor:
@@ -244,6 +224,11 @@ class Monitor:
     def clock_skew_s(self) -> float | None:
         """Redis time minus ours, in seconds."""
         return self._rounds.clock_skew_s
+
+    @property
+    def observed(self) -> Leading | None:
+        """Whether an observer leads on this Redis, as of the last poll; None if that is not known, or not asked."""
+        return self._rounds.observed.leading if self.is_fresh else None
 
     @property
     def server_version(self) -> str | None:

@@ -14,6 +14,7 @@ from rlb.domain.keys import Keys
 from rlb.errors import place_of
 from rlb.monitor.assess import Counted, assess
 from rlb.monitor.budget import Budget, slices
+from rlb.monitor.observed import Observed
 from rlb.monitor.particulars import Particulars
 from rlb.monitor.poller import Poller
 from rlb.monitor.reading import Failed, Gone, Outcome, Reading
@@ -62,6 +63,7 @@ class Rounds:
         self.interval_s = settings.interval_seconds
         """Seconds between two polls of a stream that changes."""
         self.poller = Poller(link)
+        self.observed = Observed(link, keys)
         self._link = link
         self._settings = settings
         self._rules = rules
@@ -101,6 +103,8 @@ class Rounds:
             else:
                 polled = await self._poll_in_turn(pieces, budget)
             await self._particulars.measure(list(states.values()))
+            if self._settings.scope == "own":
+                await self.observed.ask()
             skipped = len(due) - polled + self._watchlist.overflow
             is_in_vain = polled > 0 and budget.failed == polled
             seconds = time.monotonic() - started_s

@@ -19,6 +19,7 @@ Feature = Literal[
     "monitor",
     "clean-up",
     "lease",
+    "observed",
     "probe",
 ]
 FEATURES: tuple[Feature, ...] = get_args(Feature)
@@ -151,6 +152,7 @@ GRANTS: tuple[Grant, ...] = (
     Grant("pttl", "lease", "lease", "in that script"),
     Grant("pexpire", "lease", "lease", "in that script: a lease without an end gets one", writes=True),
     Grant("del", "lease", "lease", "in that script", writes=True),
+    Grant("get", "lease", "observed", "each poll: whether an observer polls the same"),
     Grant("xgroup|create", "probe", "probe", "the probe's own stream", writes=True),
     Grant("pexpire", "probe", "probe", "it does not outlive its process", writes=True),
     Grant("xadd", "probe", "probe", "writes", writes=True),

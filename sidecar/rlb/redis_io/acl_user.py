@@ -55,6 +55,8 @@ def features_of(role: Role, settings: Settings) -> frozenset[Feature]:
         used.add("clean-up")
     if scope == "all":
         used.add("lease")
+    elif scope == "own":
+        used.add("observed")
     if monitor.probe_seconds:
         used.add("probe")
     return frozenset(used)

@@ -38,6 +38,10 @@ class PollState:
     """Clock of Redis minus the clock here, in seconds."""
     leads: bool | None = None
     """Whether this observer polls; None where there is no election."""
+    observed: bool | None = None
+    """Whether an observer polls what this sidecar polls; None where nobody has asked."""
+    lease: str | None = None
+    """The name of the observer's lease, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,5 +132,8 @@ def _poll_samples(poll: PollState) -> Iterator[Sample]:
         yield Sample("rlb.poll.last_success.timestamp", {}, poll.last_success_s)
     if poll.skew_s is not None:
         yield Sample("rlb.redis.clock.skew", {}, poll.skew_s)
+    lease = {"lease": poll.lease} if poll.lease is not None else {}
     if poll.leads is not None:
-        yield Sample("rlb.monitor.leader", {}, int(poll.leads))
+        yield Sample("rlb.monitor.leader", lease, int(poll.leads))
+    if poll.observed is not None:
+        yield Sample("rlb.monitor.observed", lease, int(poll.observed))

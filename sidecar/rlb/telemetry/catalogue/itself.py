@@ -17,7 +17,18 @@ ITSELF = (
         "Unix time of the last poll that succeeded: how fresh all polled metrics are.",
     ),
     counter("rlb.poll.streams.skipped", "{stream}", "Streams left out of a poll, as it was over its budget."),
-    gauge("rlb.monitor.leader", "1", "1 on the observer that polls, 0 on those that stand by."),
+    gauge(
+        "rlb.monitor.leader",
+        "1",
+        "1 on the observer that polls, 0 on those that stand by; `lease` is what it leads by.",
+        Attribute("lease"),
+    ),
+    gauge(
+        "rlb.monitor.observed",
+        "1",
+        "On sidecars: 1 while an observer polls the same Redis, which has the same `lease`; 0 while none does.",
+        Attribute("lease", optional=True),
+    ),
     histogram("rlb.probe.duration", "s", "Synthetic round trips through Redis that succeeded.", REDIS_OPERATION),
     counter(
         "rlb.probe.attempts",
