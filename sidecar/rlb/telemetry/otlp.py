@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rlb.telemetry.otel_variables import MetricsExport, Protocol, metrics_export
-from rlb.telemetry.otlp_log import ExportLog, quiet_exporters
+from rlb.telemetry.otlp_cause import quiet_exporters
+from rlb.telemetry.otlp_log import ExportLog
 from rlb.telemetry.registry import Family, Registry
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("rlb.telemetry")
 
 MAX_LAST_WORDS_S = 1.0
-"""How long a stop waits for the last export, if the variables do not say less."""
+"""How long a stop waits for the last export, if the variables do not say less and the collector seems to be there."""
 
 _Batch = tuple[tuple[Family, ...], float]
 """What was collected, and when (Unix time)."""
@@ -63,15 +64,16 @@ class OtlpMetrics:
         _log.info("otlp.started", extra={"signal": "metrics", "protocol": how.protocol, "interval_s": how.interval_s})
 
     async def close(self) -> None:
-        """Export a last time, if that goes quickly, and stop."""
+        """Export a last time, if that goes quickly, and stop. A collector that takes nothing is not waited for."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         if not self._is_busy and not self._export_log.is_failing:
             await self._collect()
         self._batches.put(None)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(MAX_LAST_WORDS_S, self._how.timeout_s)):
-                await self._is_over.wait()
+        if not self._export_log.is_failing:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(MAX_LAST_WORDS_S, self._how.timeout_s)):
+                    await self._is_over.wait()
         if (exporter := self._exporter) is not None:
             # Ends what it waits for, so that the thread does not outlive the process's last minute.
             exporter.shutdown(0)
@@ -112,6 +114,7 @@ class OtlpMetrics:
             return
         converter = Converter(self._resource, self._registry.started_at_s)
         while (batch := self._batches.get()) is not None:
+            self._export_log.begin()
             try:
                 result = exporter.export(converter.convert(*batch), timeout_millis=self._how.timeout_s * 1000)
             except Exception as error:  # noqa: BLE001 - an export that fails must not be the last
@@ -120,7 +123,7 @@ class OtlpMetrics:
                 if result is MetricExportResult.SUCCESS:
                     self._export_log.ok()
                 else:
-                    self._export_log.failed("the collector did not take it")
+                    self._export_log.failed()
             self._is_busy = False
 
 

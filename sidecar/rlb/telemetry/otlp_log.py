@@ -5,36 +5,47 @@ from __future__ import annotations
 import logging
 
 from rlb.telemetry.otel_variables import Signal
+from rlb.telemetry.otlp_cause import note_causes
 from rlb.telemetry.registry import Registry
 
 _log = logging.getLogger("rlb.telemetry")
 
 
 class ExportLog:
-    """Counts the exports of one signal. May be used from the thread that exports, if from no other."""
+    """Counts the exports of one signal. Belongs to the thread that exports; others may ask whether it fails."""
 
     def __init__(self, signal: Signal, registry: Registry) -> None:
         self._signal = signal
         self._ok = registry.counter("rlb.otlp.exports", signal=signal, outcome="ok")
         self._failed = registry.counter("rlb.otlp.exports", signal=signal, outcome="failed")
-        self.is_failing = False
-        """Whether the last export was not taken."""
+        self._cause: str | None = None
+        self._is_logged = False
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last export was not taken, or one that is under way has been tried in vain."""
+        return self._is_logged or self._cause is not None
+
+    def begin(self) -> None:
+        """An export begins in this thread."""
+        self._cause = None
+        note_causes(self._note)
+
+    def _note(self, cause: str) -> None:
+        self._cause = cause
 
     def ok(self) -> None:
         """An export was taken."""
         self._ok.value += 1
-        if self.is_failing:
-            self.is_failing = False
+        self._cause = None
+        if self._is_logged:
+            self._is_logged = False
             _log.info("otlp.export_works_again", extra={"signal": self._signal})
 
-    def failed(self, reason: str) -> None:
-        """An export was not taken."""
+    def failed(self, cause: str | None = None) -> None:
+        """An export was not taken, for this cause or the one that its exporter has told."""
         self._failed.value += 1
-        if not self.is_failing:
-            self.is_failing = True
+        if not self._is_logged:
+            self._is_logged = True
+            reason = cause or self._cause or "not taken"
             _log.warning("otlp.export_fails", extra={"signal": self._signal, "reason": reason})
-
-
-def quiet_exporters() -> None:
-    """Keep the exporters' own log out of ours: they log every failed export, with addresses; we log the change."""
-    logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL + 1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 
 from opentelemetry.context import Context
@@ -35,7 +36,8 @@ from opentelemetry.util.types import Attributes
 
 from rlb._version import __version__
 from rlb.telemetry.otel_variables import Protocol, TracingSettings
-from rlb.telemetry.otlp_log import ExportLog, quiet_exporters
+from rlb.telemetry.otlp_cause import quiet_exporters
+from rlb.telemetry.otlp_log import ExportLog
 from rlb.telemetry.registry import Registry
 from rlb.telemetry.resource import SCHEMA_URL
 
@@ -43,6 +45,9 @@ SCOPE = "rlb"
 
 LIFECYCLE = "rlb."
 """What the names of the spans of a start and an end begin with; they are so few that each is worth a trace."""
+
+GLANCE_S = 0.1
+"""How often the end looks whether there is still hope for the last spans."""
 
 _log = logging.getLogger("rlb.tracing")
 
@@ -62,13 +67,21 @@ class Export:
         self.tracer: Tracer = self._provider.get_tracer(SCOPE, __version__, SCHEMA_URL)
 
     def close(self, timeout_s: float) -> None:
-        """Send what is left, blocking, for at most about `timeout_s`; what a collector does not take then is lost."""
+        """Send what is left, blocking, for at most about `timeout_s`; what a collector does not take then is lost.
+
+        A collector that takes nothing is not waited for.
+        """
         # The provider's own end waits for half a minute if nobody listens, and cannot be told otherwise.
         closing = threading.Thread(target=self._provider.shutdown, name="rlb tracing end", daemon=True)
         closing.start()
-        closing.join(timeout_s)
+        began_s = time.monotonic()
+        while closing.is_alive() and (left_s := began_s + timeout_s - time.monotonic()) > 0:
+            is_hopeless = self._exporter.is_failing
+            closing.join(min(left_s, GLANCE_S))
+            if is_hopeless:
+                break
         if closing.is_alive():
-            _log.warning("tracing.spans_lost", extra={"waited_s": timeout_s})
+            _log.warning("tracing.spans_lost", extra={"waited_s": round(time.monotonic() - began_s, 3)})
             self._exporter.shutdown()
 
 
@@ -122,9 +135,15 @@ class _CountingExporter(SpanExporter):
         self._exporter = exporter
         self._log = ExportLog("traces", registry)
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the collector takes nothing, as far as is known."""
+        return self._log.is_failing
+
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send some spans; blocks, and tries again for as long as OTEL_EXPORTER_OTLP_TIMEOUT says."""
         self.taken += len(spans)
+        self._log.begin()
         try:
             result = self._exporter.export(spans)
         except Exception as error:
@@ -133,7 +152,7 @@ class _CountingExporter(SpanExporter):
         if result is SpanExportResult.SUCCESS:
             self._log.ok()
         else:
-            self._log.failed("not taken")
+            self._log.failed()
         return result
 
     def shutdown(self) -> None:

@@ -22,7 +22,7 @@ from rlb.telemetry.spans_flush import Writes
 from rlb.telemetry.tracing_export import LIFECYCLE, Export
 
 CLOSE_S = 3.0
-"""How long the last spans may take to be sent; an unreachable collector must not hold up the end."""
+"""How long the last spans may take to be sent, while the collector seems to be there; else they are given up."""
 
 
 class TracingSession:
