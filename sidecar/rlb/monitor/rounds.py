@@ -59,7 +59,7 @@ class Rounds:
     ) -> None:
         self.totals = Totals()
         self.clock_skew_s: float | None = None
-        """Redis time minus ours."""
+        """Redis time minus ours, as far as the answers tell: none, if they allow it, and else the least change."""
         self.interval_s = settings.interval_seconds
         """Seconds between two polls of a stream that changes."""
         self.poller = Poller(link)
@@ -98,10 +98,10 @@ class Rounds:
             budget = Budget()
             pieces = slices(due, budget)
             if everything:
-                await self._poll_at_once(pieces, budget)
+                await self._poll_at_once(pieces, budget, begun_s)
                 polled = len(due)
             else:
-                polled = await self._poll_in_turn(pieces, budget)
+                polled = await self._poll_in_turn(pieces, budget, begun_s)
             await self._particulars.measure(list(states.values()))
             if self._settings.scope == "own":
                 await self.observed.ask()
@@ -110,7 +110,7 @@ class Rounds:
             seconds = time.monotonic() - started_s
             return Round(now_ms, seconds, skipped, budget.errors, budget.denied, is_in_vain, budget.is_partly_refused)
 
-    async def _poll_in_turn(self, pieces: Iterator[list[StreamState]], budget: Budget) -> int:
+    async def _poll_in_turn(self, pieces: Iterator[list[StreamState]], budget: Budget, begun_s: float) -> int:
         """Poll slice after slice, with pauses for others, until the budget is spent; gives how many were polled."""
         most = max(10.0, self._settings.commands_per_second * self.interval_s)
         polled = 0
@@ -119,17 +119,17 @@ class Rounds:
                 break
             since_s = time.monotonic()
             async with self._slices:
-                await self._poll_slice(piece, budget)
+                await self._poll_slice(piece, budget, begun_s)
             polled += len(piece)
             await asyncio.sleep(min(LONGEST_PAUSE_S, time.monotonic() - since_s))
         return polled
 
-    async def _poll_at_once(self, pieces: Iterator[list[StreamState]], budget: Budget) -> None:
+    async def _poll_at_once(self, pieces: Iterator[list[StreamState]], budget: Budget, begun_s: float) -> None:
         """Poll with two slices on the way: one is at Redis while the other is looked at."""
 
         async def work() -> None:
             for piece in pieces:
-                await self._poll_slice(piece, budget)
+                await self._poll_slice(piece, budget, begun_s)
 
         async with self._slices:
             await asyncio.gather(work(), work())
@@ -140,13 +140,14 @@ class Rounds:
         Raises:
             ApiError: Redis did not answer.
         """
+        begun_s = asyncio.get_running_loop().time()
         await self.prepare()
         states = [self._watchlist.states.get(key) or StreamState(key, "") for key in keys]
         found: list[tuple[StreamState, Outcome]] = []
         budget = Budget()
         for piece in slices(states, budget):
             async with self._slices:
-                found += zip(piece, await self._poll_slice(piece, budget), strict=True)
+                found += zip(piece, await self._poll_slice(piece, budget, begun_s), strict=True)
             await asyncio.sleep(0)
         return found
 
@@ -159,26 +160,29 @@ class Rounds:
             self._particulars.reconnected()
         asked_s = time.time()
         now_ms = await self.poller.now_ms()
-        self.clock_skew_s = now_ms / 1000 - (asked_s + time.time()) / 2
+        # Redis looked at its clock at some moment in between; which one, an answer that took long does not tell.
+        least_s, most_s = now_ms / 1000 - time.time(), (now_ms + 1) / 1000 - asked_s
+        self.clock_skew_s = min(max(self.clock_skew_s or 0.0, least_s), most_s)
         if self._since_ms is None:
             self._since_ms = now_ms
         return now_ms
 
-    async def _poll_slice(self, states: Sequence[StreamState], budget: Budget) -> list[Outcome]:
+    async def _poll_slice(self, states: Sequence[StreamState], budget: Budget, begun_s: float) -> list[Outcome]:
+        """Read these streams. When they are due again counts from `begun_s`, when the round began, as the rounds do."""
         await self._particulars.look_up_bounds(states, budget)
         outcomes = await self.poller.read(states, budget)
-        now_s, dues = asyncio.get_running_loop().time(), dict[int, float]()
+        dues = dict[int, float]()
         for number, (state, outcome) in enumerate(zip(states, outcomes, strict=True)):
             try:
-                self._take(state, outcome, now_s, dues)
+                self._take(state, outcome, begun_s, dues)
             except Exception as error:  # noqa: BLE001 - one odd stream must not end the watching of all others
                 _log.error("monitor.fault", extra={"fault": type(error).__name__, "place": place_of(error)})
                 budget.note_error("internal")
                 outcomes[number] = Failed("internal")
-                self._take(state, outcomes[number], now_s, dues)
+                self._take(state, outcomes[number], begun_s, dues)
         return outcomes
 
-    def _take(self, state: StreamState, outcome: Outcome, now_s: float, dues: dict[int, float]) -> None:
+    def _take(self, state: StreamState, outcome: Outcome, begun_s: float, dues: dict[int, float]) -> None:
         interval_s = self.interval_s
         match outcome:
             case Gone():
@@ -189,7 +193,7 @@ class Rounds:
             case Failed():
                 state.error = outcome.kind
                 # A tenth early, see below: refused at every poll, it is told of at every poll, not at every second one.
-                state.due_s = now_s + 0.9 * interval_s
+                state.due_s = begun_s + 0.9 * interval_s
                 if outcome.kind == "WRONGTYPE":
                     self._watchlist.drop(state.key)
             case Reading():
@@ -202,7 +206,7 @@ class Rounds:
                 pause_s = min(max(interval_s, self._settings.idle_interval_seconds), interval_s * 2**doublings)
                 # A tenth early, so that a poll that begins a little early does not pass it over; and one object for
                 # all that are due together.
-                state.due_s = dues.setdefault(doublings, now_s + 0.9 * pause_s)
+                state.due_s = dues.setdefault(doublings, begun_s + 0.9 * pause_s)
 
     def _assess(self, state: StreamState, reading: Reading) -> Counted:
         version = self.poller.version
