@@ -21,7 +21,7 @@ from rlb.api.server import HttpServer
 from rlb.api.unix_socket import BoundSocket
 
 T = TypeVar("T")
-PATIENCE_S = 10.0
+PATIENCE_S = 20.0
 GET = b"GET / HTTP/1.1\r\nHost: rlb\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: rlb\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"

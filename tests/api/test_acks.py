@@ -181,7 +181,7 @@ async def test_lines_wait_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
     await asyncio.sleep(0.01)
     assert not waiting.done()
     slots[0].on_done(settled())
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 10)
     acks.finish()
     await pump
 

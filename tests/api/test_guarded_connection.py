@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,10 +14,15 @@ from tests.api.served import CHUNKED, GET, POST, Endless, Serve, duplex, eventua
 
 # Deadlines
 
+# Nothing happens for so long only where a test means it, also on a machine that has other things to do.
+SHORT_S = 0.5
+SHORT = {"header_timeout_s": SHORT_S, "body_timeout_s": SHORT_S, "keep_alive_s": SHORT_S}
+
 
 def test_slow_header_is_cut(serve: Serve) -> None:
     """A header that trickles in gets 408 when its time is up, however busily it trickles."""
-    with serve(header_timeout_s=0.3) as served, served.connect() as client:
+    # It is still sending when it is refused, so it is given time to read of that.
+    with serve(header_timeout_s=0.3, linger_s=10.0) as served, served.connect() as client:
         start_s = time.monotonic()
         client.send(b"GET / HTTP/1.1\r\n")
         client.socket.settimeout(0.02)
@@ -26,20 +32,21 @@ def test_slow_header_is_cut(serve: Serve) -> None:
             try:
                 answer = client.receive()
             except TimeoutError:
-                assert time.monotonic() - start_s < 5
-        assert 0.3 <= time.monotonic() - start_s < 1.5
+                assert time.monotonic() - start_s < 10
+        assert time.monotonic() - start_s >= 0.3
         assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
         assert b'"code":"request_timeout"' in answer
         assert served.refusals() == {"header_timeout": 1}
 
 
 def test_slow_body_is_cut(serve: Serve) -> None:
-    """A body that stops halfway gets 408, and its app is told that nobody is there."""
-    with serve(body_timeout_s=0.2) as served, served.connect() as client:
+    """A body that stops halfway gets 408, and its app is told that nobody is there; one that trickles in does not."""
+    with serve(body_timeout_s=1.0) as served, served.connect() as client:
         client.send(POST + b"Content-Length: 10\r\n\r\n")
-        for _ in range(4):
-            time.sleep(0.15)
+        for _ in range(6):
+            time.sleep(0.2)
             client.send(b"x")
+        assert served.refusals() == {}
         assert client.response().problem["code"] == "request_timeout"
         assert served.refusals() == {"body_timeout": 1}
         assert eventually(lambda: not served.server._state.tasks)
@@ -47,28 +54,22 @@ def test_slow_body_is_cut(serve: Serve) -> None:
 
 def test_conversation_may_pause(serve: Serve) -> None:
     """Once the response has begun, the body may pause longer than any deadline."""
-    with (
-        serve(duplex, header_timeout_s=0.1, body_timeout_s=0.1, keep_alive_s=0.1) as served,
-        served.connect() as client,
-    ):
+    with serve(duplex, **SHORT) as served, served.connect() as client:
         client.send(CHUNKED + b"2\r\nhi\r\n")
         client.receive_until(b"2\r\nhi\r\n")
-        time.sleep(0.6)
+        time.sleep(2 * SHORT_S)
+        assert served.refusals() == {}
         client.send(b"2\r\nho\r\n0\r\n\r\n")
         client.receive_until(b"2\r\nho\r\n0\r\n\r\n")
-        assert served.refusals() == {}
 
 
 def test_app_may_think(serve: Serve) -> None:
     """No deadline is on the app: a request that came whole may take its time, and so may a stream of events."""
     endless = Endless()
-    with (
-        serve(endless, header_timeout_s=0.1, body_timeout_s=0.1, keep_alive_s=0.1) as served,
-        served.connect() as client,
-    ):
+    with serve(endless, **SHORT) as served, served.connect() as client:
         client.get()
         client.receive_until(b"data: 1\n\n\r\n")
-        time.sleep(0.6)
+        time.sleep(2 * SHORT_S)
         assert endless.running == 1
         assert served.refusals() == {}
 
@@ -83,10 +84,11 @@ def test_body_behind_its_answer_is_not_waited_for(serve: Serve) -> None:
     with serve(hasty, body_timeout_s=0.2) as served, served.connect() as client:
         client.send(POST + b"Content-Length: 1000000\r\n\r\n")
         assert client.response().status == 200
-        end_s = time.monotonic() + 5
-        while not served.refusals() and time.monotonic() < end_s:
-            client.send(b"x" * 100)
-            time.sleep(0.02)
+        end_s = time.monotonic() + 10
+        with suppress(BrokenPipeError):  # between the look and the sending
+            while not served.refusals() and time.monotonic() < end_s:
+                client.send(b"x" * 100)
+                time.sleep(0.02)
         assert served.refusals() == {"body_timeout": 1}
         assert client.rest() == b""
 
@@ -109,13 +111,14 @@ def test_header_that_came_too_late_is_not_taken(serve: Serve) -> None:
 @pytest.mark.parametrize("first", [b"", GET], ids=["fresh", "after a request"])
 def test_idle_connection_is_closed(serve: Serve, first: bytes) -> None:
     """A connection on which nothing is asked is closed without a word."""
-    with serve(keep_alive_s=0.2) as served, served.connect() as client:
-        if first:
-            client.send(first)
-            client.response()
+    with serve(keep_alive_s=SHORT_S) as served:
         start_s = time.monotonic()
-        assert client.rest() == b""
-        assert 0.1 < time.monotonic() - start_s < 1.5
+        with served.connect() as client:
+            if first:
+                client.send(first)
+                client.response()
+            assert client.rest() == b""
+        assert time.monotonic() - start_s >= SHORT_S
         assert served.refusals() == {"idle": 1}
         assert eventually(lambda: served.server.gate.open_connections == 0)
 
@@ -132,9 +135,9 @@ def test_client_that_does_not_read_is_cut(serve: Serve) -> None:
         finally:
             is_over.set()
 
-    with serve(flood, keep_alive_s=0.2) as served, served.connect() as client:
+    with serve(flood, keep_alive_s=SHORT_S) as served, served.connect() as client:
         client.get()
-        assert is_over.wait(5)
+        assert is_over.wait(10)
         assert eventually(lambda: served.server.gate.open_connections == 0)
         assert served.refusals() == {"stalled": 1}
 
@@ -146,7 +149,7 @@ def test_closing_does_not_wait_for_a_client_that_does_not_read(serve: Serve) -> 
         await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
         await send({"type": "http.response.body", "body": bytes(4 << 20)})
 
-    with serve(big, keep_alive_s=0.2) as served, served.connect() as client:
+    with serve(big, keep_alive_s=SHORT_S) as served, served.connect() as client:
         client.get()
         assert eventually(lambda: served.refusals() == {"stalled": 1})
         assert eventually(lambda: served.server.gate.open_connections == 0)
@@ -162,15 +165,17 @@ def test_slow_reader_that_reads_is_not_cut(serve: Serve) -> None:
             await send({"type": "http.response.body", "body": bytes(1 << 16), "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    with serve(big, keep_alive_s=0.4) as served, served.connect() as client:
+    with serve(big, keep_alive_s=SHORT_S) as served, served.connect() as client:
+        start_s = time.monotonic()
         client.get()
         received = 0
         while received < size:
+            assert served.refusals() == {}
             chunk = client.receive()
             assert chunk
             received += len(chunk)
-            time.sleep(0.03)
-        assert served.refusals() == {}
+            time.sleep(0.05)
+        assert time.monotonic() - start_s > 2 * SHORT_S
 
 
 # Ends
