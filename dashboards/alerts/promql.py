@@ -1,7 +1,8 @@
 """Pieces of expressions that several rules share.
 
-What is polled is told by every sidecar that touches a stream and by the observer: the greatest is the truth, for it
-is the fullest view. What is unknown is absent; so no rule takes "there is no such series" for 0.
+What is polled is told by the observer of a Redis, and where there is none, by every sidecar that touches a stream: the
+greatest is the truth then, for it is the fullest view. What is unknown is absent; so no rule takes "there is no such
+series" for 0.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ TARGET = "namespace, job, instance"
 PROCESS = f"{TARGET}, pod"
 """One process of rlb; `pod` for people, as there is none outside Kubernetes."""
 
-OBSERVED = "namespace_job_instance:rlb_config_info:observed"
-"""Sidecars beside an observer that leads: of what is polled it tells all, and by name. They fold names that they have
-no room for into `other`, which would be a second alert about groups that have one."""
+OBSERVED = "namespace_job_instance:rlb_monitor_observed:scraped"
+"""Sidecars beside an observer that Prometheus hears too, wherever that runs: they and it name the same lease. It tells
+all of what they poll, and by name. They would be a second alert about the same groups, under their own namespace, or as
+the `other` that they fold names into for which they have no room."""
 
 WHERE = "{{ with $labels.pod }}{{ . }}{{ else }}{{ $labels.instance }}{{ end }}"
 """A process by a name that people can use: in Kubernetes, an instance is an address."""

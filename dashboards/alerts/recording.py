@@ -39,9 +39,11 @@ _LAG: tuple[Recording, ...] = (
     (
         OBSERVED,
         f"""
-max by ({TARGET}) (rlb_config_info{{scope="own"}})
-and on (namespace)
-rlb_monitor_leader == 1""",
+max by ({TARGET}) (
+  rlb_monitor_observed == 1
+  and on (lease)
+  rlb_monitor_leader == 1
+)""",
     ),
     (LAG, f"max by ({GROUP}) ({told('rlb_group_lag')})"),
     (LAG_WORST, f"max by ({GROUP}) ({told('rlb_group_lag_max')})"),

@@ -13,7 +13,7 @@ from dashboards.grafana.sdk import JSONEncoder, models
 _NAME = re.compile(r"\b(" + "|".join(re.escape(family) for family in FAMILIES) + r")(?:_bucket|_sum|_count)?\b")
 
 
-_ASIDE = frozenset({"rlb_build_info", "rlb_config_info", "rlb_monitor_leader"})
+_ASIDE = frozenset({"rlb_build_info", "rlb_monitor_leader", "rlb_monitor_observed"})
 """They say which instances count, in many queries, and are worth a word only where nothing else is asked for."""
 
 

@@ -86,11 +86,11 @@ def _once(metric: Known, inner: str, by: By, how: How | None) -> str:
 def told(polled: str) -> str:
     """What is polled, by the observer alone where one leads: it sees all streams, and has room for all their names.
 
-    Sidecars fold names that they have no room for into `other`, which would be counted again beside the names.
+    Sidecars know whether one does, in whatever namespace, and by which lease. They are left out if that very observer
+    is among what the variables choose, else there would be nothing to show.
     """
-    own = selector("rlb.config.info", {"scope": '="own"'})
-    watched = f"{own} and on (namespace) {selector('rlb.monitor.leader')} == 1"
-    return f"{polled} unless on (namespace, job, instance) ({watched})"
+    leads = f"{selector('rlb.monitor.observed')} == 1 and on (lease) {selector('rlb.monitor.leader')} == 1"
+    return f"{polled} unless on (namespace, job, instance) ({leads})"
 
 
 def level(name: str, by: By = (), where: Mapping[str, str] | None = None, *, how: How | None = None) -> str:

@@ -179,7 +179,7 @@ ILLS: Mapping[str, Mapping[str, float]] = {
     "": {},
     "stuck": {"rlb.group.entries_read": 5},
     "away": {"rlb.redis.up": 0},
-    "observed": {"rlb.monitor.leader": 1},
+    "observed": {"rlb.monitor.leader": 1, "rlb.monitor.observed": 1},
 }
 """What is otherwise in which namespace: alerts for one trouble are silent where a greater one is there."""
 
