@@ -101,22 +101,26 @@ def generation(session: str = "s-1", model: str = "llama-3.1-8b", **changes: Any
 
 @dataclass
 class ScriptedActions:
-    """Notes what is done; fails with `error` if there is one."""
+    """Notes what is done; fails with `error` if there is one, an exception that nobody expects or a reason."""
 
     done: list[tuple[Any, ...]] = field(default_factory=list)
-    error: str | None = None
+    error: str | Exception | None = None
     entries: list[PendingEntry] = field(default_factory=list)
 
     def _note(self, *what: Any) -> None:
+        self._fail()
+        self.done.append(what)
+
+    def _fail(self) -> None:
+        if isinstance(self.error, Exception):
+            raise self.error
         if self.error is not None:
             raise ActionFailedError(self.error)
-        self.done.append(what)
 
     async def pending(
         self, stream: StreamName, group: str, consumer: str | None = None, limit: int = 500
     ) -> Sequence[PendingEntry]:
-        if self.error is not None:
-            raise ActionFailedError(self.error)
+        self._fail()
         return [each for each in self.entries if consumer in (None, each.consumer)][:limit]
 
     async def acknowledge(self, stream: StreamName, group: str, entry_ids: Sequence[str]) -> int:
@@ -178,7 +182,7 @@ class ScriptedSource:
         self.closed = False
         self.watched = 0
         self._is_waiting = False
-        self._queue: asyncio.Queue[Snapshot | SourceLostError] = asyncio.Queue()
+        self._queue: asyncio.Queue[Snapshot | Exception] = asyncio.Queue()
         for picture in pictures:
             self.push(picture)
 
@@ -186,9 +190,9 @@ class ScriptedSource:
         """Have the source give this snapshot."""
         self._queue.put_nowait(picture)
 
-    def lose(self, reason: str) -> None:
-        """Have the source go away."""
-        self._queue.put_nowait(SourceLostError(reason))
+    def lose(self, reason: str | Exception) -> None:
+        """Have the source go away, or raise an error that nobody expects."""
+        self._queue.put_nowait(reason if isinstance(reason, Exception) else SourceLostError(reason))
 
     @property
     def is_drained(self) -> bool:
@@ -201,7 +205,7 @@ class ScriptedSource:
             self._is_waiting = True
             found = await self._queue.get()
             self._is_waiting = False
-            if isinstance(found, SourceLostError):
+            if isinstance(found, Exception):
                 raise found
             yield found
 

@@ -73,16 +73,23 @@ async def test_no_is_the_easier_answer(answers: str | list[str]) -> None:
         assert actions.done == []
 
 
-async def test_a_failure_is_told_and_nothing_breaks() -> None:
+@pytest.mark.parametrize(
+    ("error", "words"), [("the group is gone", "the group is gone"), (KeyError("billing"), "internal: KeyError")]
+)
+async def test_a_failure_is_told_and_nothing_breaks(error: str | Exception, words: str) -> None:
+    """Not even by a fault of rlb-top: neither of the action, nor of what is looked up behind it."""
     actions = acting()
     async with app_of(ScriptedSource(losing(50), actions=actions)).run_test(size=(120, 45)) as pilot:
         screen = await opened(pilot)
         await until(pilot, lambda: len(screen.pending.rows) == 3)
         await pilot.press("shift+tab", "a")
         await shown(pilot, ConfirmScreen)
-        actions.error = "the group is gone"
+        actions.error = error
         await pilot.press("y")
-        await until(pilot, lambda: "✗ Acknowledge: the group is gone" in text_of(screen.status_line))
+        await until(pilot, lambda: f"✗ Acknowledge: {words}" in text_of(screen.status_line))
+        screen.pending.look_again()
+        screen.pending.take("billing")
+        await until(pilot, lambda: words in text_of(screen.pending))
 
 
 async def test_what_was_typed_has_to_make_sense() -> None:

@@ -55,6 +55,22 @@ async def test_a_source_that_is_away_from_the_first_shows_why() -> None:
         await until(pilot, lambda: len(table_of(pilot).rows) == 9)
 
 
+async def test_a_fault_of_the_source_is_said_and_it_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """The screen stays, without the error's text, which is for nobody; the log has the place."""
+    source = ScriptedSource(losing(50))
+    async with app_of(source).run_test(size=(120, 24)) as pilot:
+        await settled(pilot)
+        overview = overview_of(pilot)
+        source.lose(ZeroDivisionError("what a mess"))
+        await until(pilot, lambda: overview.has_class("-stale"))
+        assert "no contact: internal: ZeroDivisionError; trying again" in text_of(overview.top_line)
+        source.push(losing(51))
+        await until(pilot, lambda: not overview.has_class("-stale"))
+    (record,) = [record for record in caplog.records if record.getMessage() == "top.internal"]
+    assert vars(record)["fault"] == "ZeroDivisionError"
+    assert "scripted_source.py:" in vars(record)["place"]
+
+
 async def test_the_keys_work_while_the_source_is_away() -> None:
     source = ScriptedSource(losing(50))
     source.lose("gone")

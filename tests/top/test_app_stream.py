@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.widgets import Static
 
+from rlb.domain.snapshot import Snapshot
 from rlb_top.actions import PendingEntry
 from rlb_top.screens.consumer import ConsumerScreen
 from rlb_top.screens.generation import GenerationScreen
@@ -185,6 +188,33 @@ async def test_health_shows_redis_and_the_components() -> None:
         assert "valkey 9.1.2" in text_of(screen.facts)
         await pilot.press("1")
         await until(pilot, lambda: pilot.app.screen is overview_of(pilot))
+
+
+class Broken(ScriptedSource):
+    """Has a fault wherever it is asked for more than snapshots."""
+
+    def __init__(self, *pictures: Snapshot) -> None:
+        super().__init__(*pictures)
+        self.content = self
+
+    async def health(self) -> Sequence[Component]:
+        raise ZeroDivisionError
+
+    async def tail(self, session_id: str, model_id: str) -> AsyncIterator[Piece]:
+        raise ZeroDivisionError
+        yield Piece("")
+
+
+async def test_a_fault_behind_health_or_a_text_is_said_in_its_place() -> None:
+    """The screen stays, and the others work."""
+    async with app_of(Broken(losing(50))).run_test(size=(120, 30)) as pilot:
+        await settled(pilot)
+        await pilot.press("5")
+        screen = await shown(pilot, HealthScreen)
+        await until(pilot, lambda: "internal: ZeroDivisionError" in text_of(screen.table))
+        await pilot.press("1", "enter", "w")
+        text = await shown(pilot, GenerationScreen)
+        await until(pilot, lambda: "internal: ZeroDivisionError" in text_of(text.text.query_one(Static)))
 
 
 async def test_the_views_can_be_reached_from_anywhere() -> None:

@@ -9,7 +9,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from rlb.domain.snapshot import Snapshot
-from rlb_top.source import SnapshotSource, SourceLostError
+from rlb_top.faults import words_of
+from rlb_top.source import SnapshotSource
 
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 5.0
@@ -28,8 +29,8 @@ class Lost:
 async def follow(source: SnapshotSource) -> AsyncGenerator[Snapshot | Lost, None]:
     """Every snapshot, and a `Lost` for every attempt that failed; it ends only where a recording does.
 
-    A lost source is tried again by itself, after a pause that grows. There is no word for a source that is back: the
-    next snapshot says it.
+    A lost source is tried again by itself, after a pause that grows, and so is one with a fault. There is no word for
+    a source that is back: the next snapshot says it.
     """
     attempts = 0
     while True:
@@ -38,10 +39,10 @@ async def follow(source: SnapshotSource) -> AsyncGenerator[Snapshot | Lost, None
                 async for snapshot in snapshots:
                     attempts = 0
                     yield snapshot
-        except SourceLostError as error:
+        except Exception as error:  # noqa: BLE001 - of whatever kind: see faults
             pause_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(attempts, 10)) * random.uniform(0.75, 1.0)
             attempts += 1
-            yield Lost(str(error), pause_s, attempts)
+            yield Lost(words_of(error), pause_s, attempts)
             await asyncio.sleep(pause_s)
         else:
             return

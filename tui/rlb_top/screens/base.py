@@ -11,8 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from rlb_top.actions import ActionFailedError
 from rlb_top.deeds import Deed
+from rlb_top.faults import words_of
 from rlb_top.pace import change_pace, pace_text, toggle
 from rlb_top.screens.confirm import ConfirmScreen
 from rlb_top.state import Picture, State
@@ -128,8 +128,8 @@ class MonitorScreen(Screen[None]):
             return
         try:
             self.tell(await deed.perform(answer))
-        except ActionFailedError as error:
-            self.tell(f"{deed.title}: {error}", is_error=True)
+        except Exception as error:  # noqa: BLE001 - of whatever kind: see faults
+            self.tell(f"{deed.title}: {words_of(error)}", is_error=True)
         self.done()
 
     def done(self) -> None:

@@ -7,8 +7,8 @@ from textual.app import ComposeResult
 
 from rlb.domain.snapshot import GenerationInfo
 from rlb_top import format as fmt
+from rlb_top.faults import words_of
 from rlb_top.screens.base import MonitorScreen
-from rlb_top.source import SourceLostError
 from rlb_top.state import Picture, State
 from rlb_top.widgets.facts import Fact, Facts
 from rlb_top.widgets.tail_text import TailText
@@ -72,8 +72,8 @@ class GenerationScreen(MonitorScreen):
                 self.text.add(piece)
                 if piece.finish_reason is not None:
                     self._ending = f"ended: {piece.finish_reason}"
-        except SourceLostError as error:
-            self.text.note(str(error))
+        except Exception as error:  # noqa: BLE001 - of whatever kind: see faults
+            self.text.note(words_of(error))
             self._ending = "the text was lost"
         else:
             if not self._ending.startswith("ended"):

@@ -9,8 +9,9 @@ from textual.app import ComposeResult
 
 from rlb.domain.snapshot import Snapshot
 from rlb_top import format as fmt
+from rlb_top.faults import words_of
 from rlb_top.screens.base import MonitorScreen
-from rlb_top.source import Component, SourceLostError
+from rlb_top.source import Component
 from rlb_top.state import Picture, State
 from rlb_top.widgets.facts import Fact, Facts
 from rlb_top.widgets.row_table import RowTable
@@ -81,8 +82,8 @@ class HealthScreen(MonitorScreen):
     async def _fetch(self) -> None:
         try:
             found = await self.state.source.health()
-        except SourceLostError as error:
-            self.table.show((), fmt.line(str(error)))
+        except Exception as error:  # noqa: BLE001 - of whatever kind: see faults
+            self.table.show((), fmt.line(words_of(error)))
         else:
             self.table.show(found, "this source has no components to tell of")
 

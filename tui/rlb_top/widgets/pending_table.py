@@ -10,7 +10,8 @@ from textual.binding import Binding, BindingType
 
 from rlb_top import deeds
 from rlb_top import format as fmt
-from rlb_top.actions import MAX_PENDING, ActionFailedError, PendingEntry, StreamName
+from rlb_top.actions import MAX_PENDING, PendingEntry, StreamName
+from rlb_top.faults import words_of
 from rlb_top.state import State
 from rlb_top.widgets.consumer_table import Wanted
 from rlb_top.widgets.row_table import RowTable
@@ -77,8 +78,8 @@ class PendingTable(RowTable[PendingEntry]):
             return
         try:
             found = await details.pending(self._stream, group, self._consumer)
-        except ActionFailedError as error:
-            self.show((), fmt.line(str(error)))
+        except Exception as error:  # noqa: BLE001 - of whatever kind: see faults
+            self.show((), fmt.line(words_of(error)))
         else:
             self.show(found, "nothing pending")
         self.refresh_bindings()
