@@ -52,7 +52,7 @@ def sidecar(namespace: str, observed: int | None, lag: int = 70, group: str = "g
 
 @dataclass(frozen=True)
 class Case:
-    """What Prometheus has, the lag that a panel adds up, from how many (each tells of ten reads a second); the choice."""
+    """What Prometheus has, the lag that a panel adds up, from how many (each reads ten a second), what is chosen."""
 
     series: list[Series]
     lag: int
