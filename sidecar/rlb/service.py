@@ -16,6 +16,7 @@ from rlb.api.health import Condition, Health
 from rlb.api.routes import BodyBounds
 from rlb.api.server import HttpServer
 from rlb.api.unix_socket import BoundSocket
+from rlb.bridge.append import Appender
 from rlb.bridge.build import build_core
 from rlb.bridge.core import Core
 from rlb.domain.keys import Keys
@@ -114,6 +115,7 @@ class Service:
         )
         core = build_core(settings, topology, monitor, instruments, tracing)
         self.health.watch("redis", lambda: redis_condition(topology))
+        self.health.watch("writes", lambda: _writes_condition(core.appender))
         await parts.enter_async_context(self.health.looking())
         topology.start()
         core.appender.start()
@@ -200,6 +202,11 @@ def _observed_parts(core: Core, monitor: Monitor, duty: Duty, server: HttpServer
         links=lambda: topology.links,
         poll=lambda: poll_state(monitor, duty),
     )
+
+
+def _writes_condition(appender: Appender) -> Condition:
+    trouble = appender.health.trouble
+    return Condition("up") if trouble is None else Condition("down", trouble)
 
 
 def _socket_condition(bound: BoundSocket) -> Condition:

@@ -46,11 +46,25 @@ async def test_all_is_well(http: aiohttp.ClientSession) -> None:
         assert await ask(http, path) == (200, {"status": "ok"})
     status, report = await ask(http, "/healthz")
     assert (status, report["status"]) == (200, "ok")
-    assert components(report) == {"redis": "up", "monitor": "up", "socket": "up"}
+    assert components(report) == {"redis": "up", "writes": "up", "monitor": "up", "socket": "up"}
     for component in report["components"]:
         assert set(component) == {"name", "state", "since", "reason"}
         assert component["reason"] is None
         assert before_s - 60 < component["since"] <= time.time()
+
+
+async def test_redis_refuses_writes(start_sidecar: StartSidecar, own_server: OwnServer) -> None:
+    """It answers, so nothing else is wrong; health says why messages are refused, and does not name their stream."""
+    server = own_server(config=("maxmemory 1", "maxmemory-policy noeviction"))
+    sidecar = start_sidecar(url=server.url, append={"deadline_ms": 200})
+    async with session(sidecar.path) as http:
+        async with http.post("/v1/tokens", json=token("t")) as response:
+            assert response.status == 503
+        status, report = await ask(http, "/healthz")
+        assert (status, report["status"]) == (503, "degraded")
+        assert components(report) == {"redis": "up", "writes": "down", "monitor": "up", "socket": "up"}
+        assert reason_of(report, "writes") == "messages are refused, 1 so far: Redis is at maxmemory"
+        assert (await ask(http, "/readyz?redis=1"))[0] == 200
 
 
 async def test_redis_is_away(start_sidecar: StartSidecar) -> None:
@@ -67,7 +81,7 @@ async def test_redis_is_away(start_sidecar: StartSidecar) -> None:
                 await asyncio.sleep(0.01)
         status, report = await ask(http, "/healthz")
         assert (status, report["status"]) == (503, "degraded")
-        assert components(report) == {"redis": "down", "monitor": "starting", "socket": "up"}
+        assert components(report) == {"redis": "down", "writes": "up", "monitor": "starting", "socket": "up"}
         reason = reason_of(report, "redis")
         assert "connect" in reason
         assert "secret" not in reason

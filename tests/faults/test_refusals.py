@@ -7,7 +7,15 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from rlb.errors import ApiError, OverloadedError, RedisOutOfMemoryError, RedisReadOnlyError, RedisUnavailableError
+from rlb.bridge import write_health
+from rlb.errors import (
+    ApiError,
+    OverloadedError,
+    RedisOutOfMemoryError,
+    RedisReadOnlyError,
+    RedisUnavailableError,
+    WrongTypeError,
+)
 from tests.conftest import MakeFaultProxy, OwnServer
 from tests.servers.kinds import VALKEY_9
 from tests.servers.process import RedisServer
@@ -49,6 +57,47 @@ async def test_out_of_memory(own_server: OwnServer, start_core: StartCore) -> No
         entries = await stored(redis)
     assert_gap_free(entries)
     assert tokens(entries) == [*map(str, range(5)), "anew"]
+
+
+async def test_who_asks_is_told_why_nothing_is_written(
+    own_server: OwnServer, start_core: StartCore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The connection is up all the while; what is wrong is told once to the log, and to health until it is over."""
+    caplog.set_level("INFO", "rlb.append")
+    server = own_server(VALKEY_9, config=("maxmemory 0", "maxmemory-policy noeviction"))
+    core = await start_core(server.url, **SHORT).ready()
+    health = core.core.appender.health
+    async with server.client() as redis:
+        await core.write("before")
+        assert health.trouble is None
+        await redis.config_set("maxmemory", 1)
+        for _ in range(2):
+            with pytest.raises(RedisOutOfMemoryError):
+                await core.write("refused")
+        assert health.trouble == "messages are refused, 2 so far: Redis is at maxmemory"
+        await redis.config_set("maxmemory", 0)
+        await core.write("after")
+    assert health.trouble is None
+    said = [(record.message, record.levelname) for record in caplog.records]
+    assert said == [("append.refused", "WARNING"), ("append.taken_again", "INFO")]
+    assert [record.__dict__.get("code") for record in caplog.records] == ["redis_out_of_memory", None]
+    assert caplog.records[1].__dict__["refused_messages"] == 2
+
+
+async def test_a_refusal_is_forgotten_if_nobody_writes(
+    valkey: RedisServer, redis: Redis, start_core: StartCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream that is none says nothing of the others, and what nobody has tried for long is not known."""
+    core = await start_core(valkey.url, **SHORT).ready()
+    health = core.core.appender.health
+    await redis.set(KEY, "no stream")
+    with pytest.raises(WrongTypeError):
+        await core.write("refused")
+    assert health.trouble is None
+    health.refused("redis_read_only", "Redis answered READONLY")
+    assert health.trouble is not None
+    monkeypatch.setattr(write_health, "REMEMBERED_S", -1.0)
+    assert health.trouble is None
 
 
 async def test_memory_that_comes_and_goes(own_server: OwnServer, start_core: StartCore) -> None:

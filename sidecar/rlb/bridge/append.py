@@ -12,6 +12,7 @@ from rlb.bridge.observer import Observer
 from rlb.bridge.outgoing import Outgoing
 from rlb.bridge.ticket import Producer, Ticket
 from rlb.bridge.tracer import Tracer
+from rlb.bridge.write_health import WriteHealth
 from rlb.bridge.writer import StreamWriter
 from rlb.bridge.writer_rules import Appended, WriterRules
 from rlb.domain.draft import Draft
@@ -63,12 +64,15 @@ class Appender:
         """Memory of the messages that have no answer yet."""
         self.waiting = 0
         """The messages that have no answer yet."""
+        self.health = WriteHealth()
         self._topology = topology
         self._keys = keys
         self._observer = observer
         self._tracer = tracer
         outgoing = Outgoing(observer, bounds.deadline_s, tracer)
-        self._rules = WriterRules(keys, limits, bounds.window, bounds.renew_s, appended, outgoing, self._lost, tracer)
+        self._rules = WriterRules(
+            keys, limits, bounds.window, bounds.renew_s, appended, outgoing, self.health, self._lost, tracer
+        )
         self._writers: dict[tuple[str, str], StreamWriter] = {}
         self._watched: set[int] = set()
         self._room = asyncio.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rlb.bridge.backlog import Backlog
 from rlb.bridge.ticket import Ticket
+from rlb.bridge.write_health import OF_REDIS, WriteHealth
 from rlb.domain.stream_key import StreamKey
 from rlb.errors import ApiError, RedisUnavailableError
 from rlb.redis_io.replies import (
@@ -19,13 +20,14 @@ from rlb.redis_io.replies import (
 class Returned:
     """What came back of one stream, in the order in which it was sent."""
 
-    __slots__ = ("_backlog", "_came", "_stream", "trouble")
+    __slots__ = ("_backlog", "_came", "_health", "_stream", "trouble")
 
-    def __init__(self, backlog: Backlog, stream: StreamKey) -> None:
+    def __init__(self, backlog: Backlog, stream: StreamKey, health: WriteHealth) -> None:
         self.trouble: Failure | None = None
         """Why messages are sent again; None once one has landed."""
         self._backlog = backlog
         self._stream = stream
+        self._health = health
         self._came: list[tuple[Ticket, Failure]] = []
 
     def __len__(self) -> int:
@@ -68,7 +70,14 @@ class Returned:
         if self.trouble is not None and is_refused_for_now(self.trouble):
             return self._refused(self.trouble)
         again = "; an earlier attempt may have landed: send it again with the same messageId" if ticket.unsure else ""
-        return RedisUnavailableError(f"not written in time: {link_reason or 'Redis does not answer'}{again}")
+        why = link_reason or "Redis does not answer"
+        self._health.refused(RedisUnavailableError.code, why)
+        return RedisUnavailableError(f"not written in time: {why}{again}")
 
     def _refused(self, reply: Failure) -> ApiError:
-        return api_error(reply, f"append to {self._stream.key}")
+        what = f"append to {self._stream.key}"
+        error = api_error(reply, what)
+        if isinstance(error, OF_REDIS):
+            # What all streams would meet is told without the name of one.
+            self._health.refused(error.code, error.detail.removeprefix(f"{what}: "))
+        return error

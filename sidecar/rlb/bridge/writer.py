@@ -70,7 +70,7 @@ class StreamWriter:
         self._state = _State.IDLE
         self._claiming: Ticket | None = None
         self._sent: deque[tuple[Ticket, EntryId]] = deque()
-        self._returned = Returned(self._backlog, stream)
+        self._returned = Returned(self._backlog, stream, rules.health)
         self._standing = Standing(self._backlog)
         self._next = ZERO
         self._claimed_s = 0.0
@@ -251,6 +251,8 @@ class StreamWriter:
     def _landed(self, ticket: Ticket, previous: EntryId, entry_id: EntryId) -> None:
         self._standing.landed(entry_id)
         self._returned.trouble = None
+        if self._rules.health.reason is not None:
+            self._rules.health.landed()
         self._rules.appended(self.stream, previous, entry_id, ticket)
         self._backlog.succeed(ticket, entry_id)
 

@@ -10,6 +10,7 @@ from rlb.bridge.claim import Limits
 from rlb.bridge.outgoing import Outgoing
 from rlb.bridge.ticket import Ticket
 from rlb.bridge.tracer import Tracer
+from rlb.bridge.write_health import WriteHealth
 from rlb.domain.entry_id import EntryId
 from rlb.domain.keys import Keys
 from rlb.domain.stream_key import StreamKey
@@ -33,5 +34,6 @@ class WriterRules:
     """Age at which a claim is renewed, so that ids stay close to the time."""
     appended: Appended
     outgoing: Outgoing
+    health: WriteHealth
     lost: Lost
     tracer: Tracer | None
