@@ -17,11 +17,15 @@ from rlb.monitor.monitor import Monitor
 from rlb.redis_io.scripts import REMOVE_CONSUMER
 from rlb.redis_io.topology import Standalone
 from tests.servers.process import RedisServer
+from tests.support.aged import age
 from tests.support.assertions import eventually
 from tests.support.cores import settings_of
 
 KEY = "llm:stream:s:m"
 GROUP = "readers"
+HOUR_S = 3600.0
+AFTER_S = 60.0
+"""What was here in this test has not gone for so long; what was aged by an hour has."""
 
 
 class Cleaning:
@@ -29,7 +33,7 @@ class Cleaning:
 
     def __init__(self, url: str, after_s: float) -> None:
         settings = settings_of(url, monitor={"scope": "all"})
-        self.topology = Standalone(settings.redis, 2.0)
+        self.topology = Standalone(settings.redis, 10.0)
         self.monitor: Monitor = build_monitor(settings, self.topology)
         self.removed: list[str] = []
         self.cleanup = Cleanup(self.topology, self.monitor, after_s, self.removed.append)
@@ -48,7 +52,7 @@ class Cleaning:
 
 
 class MakeCleaning(Protocol):
-    def __call__(self, url: str, after_s: float = 0.05) -> Cleaning: ...
+    def __call__(self, url: str, after_s: float = AFTER_S) -> Cleaning: ...
 
 
 @pytest.fixture
@@ -56,7 +60,7 @@ async def make_cleaning() -> AsyncIterator[MakeCleaning]:
     """A factory of clean-ups, closed with the test."""
     async with AsyncExitStack() as at_exit:
 
-        def make(url: str, after_s: float = 0.05) -> Cleaning:
+        def make(url: str, after_s: float = AFTER_S) -> Cleaning:
             cleaning = Cleaning(url, after_s)
             at_exit.push_async_callback(cleaning.close)
             return cleaning
@@ -65,12 +69,13 @@ async def make_cleaning() -> AsyncIterator[MakeCleaning]:
 
 
 async def group_of(redis: Redis, *consumers: str, entries: int = 1) -> None:
-    """A stream whose group has these consumers, each of which has read and acknowledged something."""
+    """A stream whose group has these consumers, each of which read and acknowledged something an hour ago."""
     await redis.xgroup_create(KEY, GROUP, "0", mkstream=True)
     for consumer in consumers:
         entry_id = await redis.xadd(KEY, {"f": "v"})
         await redis.xreadgroup(GROUP, consumer, {KEY: ">"})
         await redis.xack(KEY, GROUP, entry_id)
+    await age(redis, KEY, HOUR_S)
     for _ in range(entries):
         await redis.xadd(KEY, {"f": "v"})
 
@@ -85,7 +90,6 @@ async def test_what_has_gone_and_left_nothing_is_removed(
     caplog.set_level("INFO", "rlb.monitor")
     await group_of(redis, "gone", "gone-too")
     cleaning = make_cleaning(server.url)
-    await asyncio.sleep(0.1)
     assert await cleaning.turn() == 2
     assert await consumers(redis) == set()
     assert cleaning.removed == [GROUP, GROUP]
@@ -101,8 +105,8 @@ async def test_the_stream_can_be_told_of_between_a_removal_and_the_next_poll(
     await redis.xreadgroup(GROUP, "owes", {KEY: ">"})
     await redis.xadd(KEY, {"f": "v"})
     await redis.xreadgroup(GROUP, "owes", {KEY: ">"})
+    await age(redis, KEY, HOUR_S)
     cleaning = make_cleaning(valkey.url)
-    await asyncio.sleep(0.1)
     assert await cleaning.turn() == 1
     (state,) = cleaning.monitor.states
     (group,) = cleaning.monitor.told(state).groups
@@ -112,15 +116,15 @@ async def test_the_stream_can_be_told_of_between_a_removal_and_the_next_poll(
 async def test_what_has_something_pending_stays(server: RedisServer, redis: Redis, make_cleaning: MakeCleaning) -> None:
     await group_of(redis, "gone")
     await redis.xreadgroup(GROUP, "owes", {KEY: ">"})
+    await age(redis, KEY, HOUR_S)
     cleaning = make_cleaning(server.url)
-    await asyncio.sleep(0.1)
     assert await cleaning.turn() == 1
     assert await consumers(redis) == {"owes"}
 
 
 async def test_what_was_here_lately_stays(server: RedisServer, redis: Redis, make_cleaning: MakeCleaning) -> None:
     await group_of(redis, "lately")
-    cleaning = make_cleaning(server.url, after_s=60.0)
+    cleaning = make_cleaning(server.url, after_s=2 * HOUR_S)
     assert await cleaning.turn() == 0
     assert await consumers(redis) == {"lately"}
 
@@ -129,8 +133,7 @@ async def test_what_only_tries_stays_where_the_server_tells(
     server: RedisServer, redis: Redis, make_cleaning: MakeCleaning
 ) -> None:
     await group_of(redis, "tries", entries=0)
-    cleaning = make_cleaning(server.url, after_s=0.5)
-    await asyncio.sleep(0.6)
+    cleaning = make_cleaning(server.url)
     await redis.xreadgroup(GROUP, "tries", {KEY: ">"})
     # Below 7.2 an attempt without success leaves no trace.
     assert await cleaning.turn() == (1 if server.kind.version < (7, 2, 0) else 0)
@@ -140,8 +143,7 @@ async def test_what_has_called_since_the_poll_stays(
     server: RedisServer, redis: Redis, make_cleaning: MakeCleaning
 ) -> None:
     await group_of(redis, "back", "gone")
-    cleaning = make_cleaning(server.url, after_s=0.5)
-    await asyncio.sleep(0.6)
+    cleaning = make_cleaning(server.url)
     await cleaning.monitor.poll()
     entry = await redis.xreadgroup(GROUP, "back", {KEY: ">"})
     await redis.xack(KEY, GROUP, entry[0][1][0][0])
@@ -153,11 +155,11 @@ async def test_one_that_blocks_while_it_is_removed_gets_its_entry_all_the_same(
     server: RedisServer, redis: Redis, make_cleaning: MakeCleaning
 ) -> None:
     await group_of(redis, "blocks", entries=0)
-    cleaning = make_cleaning(server.url)
+    cleaning = make_cleaning(server.url, after_s=0.0)
     async with server.client() as other:
         reading = asyncio.create_task(other.xreadgroup(GROUP, "blocks", {KEY: ">"}, block=10_000))
         await eventually(lambda: any_blocked(redis))
-        await asyncio.sleep(0.1)
+        # Its call has just come, so it has to have gone at once.
         assert await cleaning.turn() == 1
         entry_id = await redis.xadd(KEY, {"f": "v"})
         assert (await reading)[0][1][0][0] == entry_id
@@ -179,8 +181,8 @@ async def test_of_many_some_wait_for_the_next_turn(
     await redis.xgroup_create(KEY, GROUP, "0", mkstream=True)
     for number in range(MOST_A_TURN + 7):
         await redis.xgroup_createconsumer(KEY, GROUP, f"c-{number}")
+    await age(redis, KEY, HOUR_S)
     cleaning = make_cleaning(valkey.url)
-    await asyncio.sleep(0.1)
     assert await cleaning.turn() == MOST_A_TURN
     # What was not looked at is still known; no poll is needed for it.
     assert await cleaning.cleanup.sweep() == 7
@@ -192,12 +194,10 @@ async def test_a_stream_or_group_that_is_gone_by_then_is_no_fault(
 ) -> None:
     await group_of(redis, "gone")
     cleaning = make_cleaning(server.url)
-    await asyncio.sleep(0.1)
     await cleaning.monitor.poll()
     await redis.xgroup_destroy(KEY, GROUP)
     assert await cleaning.cleanup.sweep() == 0
     await group_of(redis, "gone")
-    await asyncio.sleep(0.1)
     await cleaning.monitor.poll()
     await redis.delete(KEY)
     assert await cleaning.cleanup.sweep() == 0
@@ -207,7 +207,6 @@ async def test_a_stream_or_group_that_is_gone_by_then_is_no_fault(
 async def test_it_follows_the_polls_by_itself(valkey: RedisServer, redis: Redis, make_cleaning: MakeCleaning) -> None:
     await group_of(redis, "gone")
     cleaning = make_cleaning(valkey.url)
-    await asyncio.sleep(0.1)
     cleaning.cleanup.start()
     cleaning.monitor.resume()
     await eventually(lambda: cleaning.removed == [GROUP])

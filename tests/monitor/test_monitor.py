@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
 from typing import Any, Self
 
 import pytest
@@ -10,8 +12,11 @@ from redis.asyncio import Redis
 
 from rlb.domain.stream_info import GroupInfo, StreamInfo
 from rlb.monitor import watchlist
+from rlb.monitor.budget import Budget
 from rlb.monitor.build import build_monitor
 from rlb.monitor.monitor import Monitor
+from rlb.monitor.reading import Outcome
+from rlb.monitor.rounds import MAX_QUIET
 from rlb.monitor.state import StreamState
 from rlb.redis_io.topology import Standalone
 from tests.conftest import OwnServer
@@ -105,11 +110,11 @@ async def test_own_streams_are_those_in_use(valkey: RedisServer, redis: Redis) -
     """And those that were, for a while; what does not exist (yet) is no stream."""
     await add(redis, KEY)
     await add(redis, "llm:stream:s-2:m-1")
-    async with Watching(valkey.url, {KEY, "llm:stream:none:m-1"}, scope="own", forget_seconds=1.0) as watching:
+    async with Watching(valkey.url, {KEY, "llm:stream:none:m-1"}, scope="own", forget_seconds=2.5) as watching:
         assert set(await watching.poll()) == {KEY}
         watching.own.clear()
         assert set(await watching.poll()) == {KEY}
-        await asyncio.sleep(1.1)
+        await asyncio.sleep(2.6)
         assert set(await watching.poll()) == set()
 
 
@@ -312,6 +317,63 @@ async def test_a_stream_that_is_refused_is_asked_at_every_poll(
         await redis.execute_command("ACL", "SETUSER", "default", "+@all")
 
 
+async def test_a_poll_that_takes_long_puts_no_stream_off(
+    valkey: RedisServer, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the interval goes by until the answers are there; the next poll is of the same streams all the same."""
+    await add(redis, KEY)
+    await redis.xgroup_create(KEY, "g", "0")
+    async with Watching(valkey.url, interval_seconds=0.2) as watching:
+        poller = watching.monitor._rounds.poller
+        read, found = poller.read, 0
+
+        async def read_slowly(states: Sequence[StreamState], budget: Budget) -> list[Outcome]:
+            nonlocal found
+            outcomes = await read(states, budget)
+            await asyncio.sleep(0.1)
+            found += len(outcomes)
+            return outcomes
+
+        monkeypatch.setattr(poller, "read", read_slowly)
+        watching.monitor.resume()
+        await eventually(lambda: watching.counts.polls >= 6)
+        assert found >= watching.counts.polls
+
+
+async def test_an_answer_that_takes_long_makes_no_difference_of_clocks(
+    valkey: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever on its way it was held up; a difference that there is shows at once, and stays."""
+    async with Watching(valkey.url) as watching:
+        rounds = watching.monitor._rounds
+        ask = rounds.poller.now_ms
+        before_s = after_s = ahead_s = 0.0
+
+        async def ask_slowly() -> int:
+            await asyncio.sleep(before_s)
+            now_ms = await ask()
+            await asyncio.sleep(after_s)
+            return now_ms + round(ahead_s * 1000)
+
+        monkeypatch.setattr(rounds.poller, "now_ms", ask_slowly)
+        before_s = 0.2
+        await watching.poll()
+        assert watching.monitor.clock_skew_s == 0
+        before_s, after_s = 0.0, 0.2
+        await watching.poll()
+        assert watching.monitor.clock_skew_s == 0
+        after_s, ahead_s = 0.0, 60.0
+        asked_s = time.time()
+        await watching.poll()
+        found_s = watching.monitor.clock_skew_s
+        assert found_s is not None
+        # Redis tells whole milliseconds.
+        assert 59.999 - (time.time() - asked_s) <= found_s <= 60.001
+        before_s = after_s = 0.2
+        await watching.poll()
+        assert watching.monitor.clock_skew_s == found_s
+
+
 async def test_entries_that_were_delivered_too_often_are_poison(valkey: RedisServer, redis: Redis) -> None:
     await add(redis, KEY, 3)
     await redis.xgroup_create(KEY, "g", "0")
@@ -330,8 +392,11 @@ async def test_a_stream_at_rest_is_polled_less_often(valkey: RedisServer, redis:
     await add(redis, busy)
     async with Watching(valkey.url, interval_seconds=0.05, idle_interval_seconds=60) as watching:
         watching.monitor.resume()
-        await eventually(lambda: [state.quiet >= 4 for state in watching.states(KEY, busy)] == [True, True])
+        await eventually(lambda: [state.quiet >= 3 for state in watching.states(KEY, busy)] == [True, True])
         resting, other = watching.states(KEY, busy)
+        # As if it had rested for long; each of its polls doubles the pause.
+        resting.quiet, quiet_ms = MAX_QUIET, resting.at_ms
+        await eventually(lambda: resting.at_ms > quiet_ms)
         resting_ms, polls = resting.at_ms, watching.counts.polls
         while watching.counts.polls < polls + 3:
             await add(redis, busy)

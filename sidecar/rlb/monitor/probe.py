@@ -38,6 +38,9 @@ LIFE_S = 60.0
 RETRY_S = 0.1
 """The pause after a read that failed."""
 
+REMOVE_S = 0.5
+"""How long a close waits for Redis to remove the stream; one that is left expires."""
+
 
 class Probe:
     """Makes a round trip every `every_s`; `on_done` gets its duration in seconds, None for one that has failed."""
@@ -81,7 +84,7 @@ class Probe:
         link = self._topology.link_for(self.key)
         if self._tasks and link.is_up:
             try:
-                async with asyncio.timeout(0.5):
+                async with asyncio.timeout(REMOVE_S):
                     await link.batch_raw([(b"DEL", self.key)])
             except (ApiError, TimeoutError):
                 pass  # It expires.
