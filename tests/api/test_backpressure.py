@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import socket
@@ -52,7 +51,7 @@ def test_who_reads_no_acks_is_not_read_from(start_sidecar: StartSidecar, valkey:
         assert left, "the sidecar took everything"
         # What is unread is bounded: acks that fill the sockets, and lines that wait for theirs.
         assert said < 4 * acks.MAX_WAITING
-        client.socket.settimeout(10.0)
+        client.socket.settimeout(20.0)
         sending = threading.Thread(target=client.send, args=(left + b"0\r\n\r\n",))
         sending.start()
         answers = [json.loads(line) for line in client.response().body.splitlines()]
@@ -73,7 +72,7 @@ async def test_a_stuck_producer_is_cut_off(start_sidecar: StartSidecar, loop: st
         cut_off = None
         for _ in range(2000):
             try:
-                assert not push(client, body, quiet_s=5.0)
+                assert not push(client, body, quiet_s=15.0)
             except (BrokenPipeError, ConnectionResetError) as error:
                 cut_off = error
                 break
@@ -88,50 +87,67 @@ async def fill(http: aiohttp.ClientSession, megabytes: int) -> None:
         assert (await response.read()).count(b'"sequence"') == megabytes * 16
 
 
-@LOOPS
-@pytest.mark.parametrize(
+READERS = pytest.mark.parametrize(
     "path",
     [f"/v1/tail?sessionId=big&modelId={M}", f"/v1/subscribe?group=g&consumer=c&modelId={M}&maxInFlight=10000"],
     ids=["tail", "subscribe"],
 )
-async def test_a_stuck_reader_is_cut_off(
-    start_sidecar: StartSidecar, loop: str, path: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A reader that takes nothing for `stall_s` is dropped, while another one of the same stream gets everything."""
-    sidecar = start_sidecar(loop=loop, tail={"stall_s": 0.5}, socket={"keep_alive_s": 1.0})
+
+
+@LOOPS
+@READERS
+async def test_a_stuck_reader_holds_nobody_back(start_sidecar: StartSidecar, loop: str, path: str) -> None:
+    """While one reader takes nothing, another one of the same stream gets everything."""
+    sidecar = start_sidecar(loop=loop)
     async with session(sidecar.path) as http:
         await fill(http, 4)
         with sidecar.connect() as stuck:
             stuck.get(path)
-            start_s = time.monotonic()
-            received = 0
             async with http.get(path.replace("group=g", "group=h"), headers={"Accept": NDJSON}) as response:
-                for _ in range(64):
-                    received += len(await response.content.readuntil(b"\n"))
+                received = sum([len(await response.content.readuntil(b"\n")) for _ in range(64)])
             assert received > 64 * 65_000
-            assert time.monotonic() - start_s < 3
+
+
+def has_cut_off(caplog: pytest.LogCaptureFixture) -> bool:
+    """Whether a stuck reader was given up, and its connection too."""
+    return {"api.slow_reader_cut_off", "http.refused"} <= set(caplog.messages)
+
+
+@LOOPS
+@READERS
+async def test_a_stuck_reader_is_cut_off(
+    start_sidecar: StartSidecar, loop: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A reader that takes nothing for `stall_s` is dropped."""
+    sidecar = start_sidecar(loop=loop, tail={"stall_s": 0.3}, socket={"keep_alive_s": 0.6})
+    async with session(sidecar.path) as http:
+        await fill(http, 4)
+        with sidecar.connect() as stuck:
+            stuck.get(path)
+            assert eventually(lambda: has_cut_off(caplog))
             # It finds what fitted into the sockets, and then an end that is none of HTTP's.
-            await asyncio.sleep(2.5)
-            rest = await asyncio.to_thread(stuck.rest)
-        assert len(rest) < received
+            rest = stuck.rest()
+        assert len(rest) < 64 * 65_000
         assert not rest.endswith(b"0\r\n\r\n")
         async with http.get("/livez") as response:
             assert response.status == 200
-    assert "api.slow_reader_cut_off" in caplog.messages
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_what_a_stuck_subscriber_was_to_get_goes_to_the_next(start_sidecar: StartSidecar) -> None:
+async def test_what_a_stuck_subscriber_was_to_get_goes_to_the_next(
+    start_sidecar: StartSidecar, caplog: pytest.LogCaptureFixture
+) -> None:
     """What a consumer did not take is there when it comes back, once and in order: it does not wait to be claimed."""
-    sidecar = start_sidecar(tail={"stall_s": 0.3}, socket={"keep_alive_s": 0.5})
+    # Who reads at all must not be cut off, and may stand still for a while.
+    sidecar = start_sidecar(tail={"stall_s": 2.0}, socket={"keep_alive_s": 2.5})
     path = "/v1/subscribe?group=g&consumer=c&maxInFlight=10000"
     async with session(sidecar.path) as http:
         await fill(http, 4)
         with sidecar.connect() as stuck:
             stuck.get(path)
-            await asyncio.sleep(1.5)
+            assert eventually(lambda: has_cut_off(caplog))
             assert 0 < sum(b'"entryId"' in line for line in stuck.rest().splitlines()) < 32
-        async with http.get(path) as response, asyncio.timeout(5):
+        async with http.get(path) as response:
             deliveries = [json.loads(await response.content.readuntil(b"\n")) for _ in range(64)]
     assert [each["message"]["metadata"]["sequence"] for each in deliveries] == list(range(1, 65))
 
@@ -151,13 +167,13 @@ async def test_a_full_buffer_slows_the_producer_down(own_server: Any, start_side
         try:
             said, left = 1, b""
             while not left and said < 300:
-                left = push(client, body, quiet_s=0.5)
+                left = push(client, body)
                 said += 1
             assert left, "the sidecar took everything"
             assert said * len(body) < 6 * mib
         finally:
             server.resume()
-        client.socket.settimeout(10.0)
+        client.socket.settimeout(20.0)
         client.send(left + b"0\r\n\r\n")
         answer = b""
         while not answer.endswith(b"\r\n0\r\n\r\n"):
@@ -175,8 +191,6 @@ async def test_a_full_buffer_is_told_at_the_deadline(own_server: Any, start_side
         append={"buffer_bytes": 1024 * 1024, "stream_buffer_bytes": 1024 * 1024, "deadline_ms": 500},
     )
     async with session(sidecar.path) as http:
-        async with http.post("/v1/tokens", json=token()) as response:
-            assert response.status == 201
         server.pause()
         try:
             body = lines([token("x" * 10_000, ref=number) for number in range(300)])
@@ -206,7 +220,7 @@ async def test_a_thousand_quiet_readers_do_not_slow_one_down(start_sidecar: Star
             for _ in range(50):
                 async with http.post("/v1/tokens", json=token()) as response:
                     assert response.status == 201
-            assert time.monotonic() - start_s < 5
+            assert time.monotonic() - start_s < 10
         finally:
             for each in quiet:
                 each.close()

@@ -233,11 +233,11 @@ async def test_stronger_durability_by_line(http: aiohttp.ClientSession) -> None:
 
 async def test_a_half_sent_line_has_a_deadline(start_sidecar: StartSidecar) -> None:
     """A producer may keep still between lines for as long as it likes, but not within one."""
-    sidecar = start_sidecar(socket={"body_timeout_s": 0.2})
+    sidecar = start_sidecar(socket={"body_timeout_s": 0.5})
     async with session(sidecar.path) as http, Conversation(http, "/v1/tokens") as conversation:
         conversation.say(token(ref=1))
         await conversation.hear()
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(1.0)
         conversation.say(token(ref=2))
         assert (await conversation.hear())["ref"] == 2
         conversation.send(b'{"sessionId": "s-1", "tok')
@@ -247,7 +247,7 @@ async def test_a_half_sent_line_has_a_deadline(start_sidecar: StartSidecar) -> N
 async def test_redis_away_for_a_moment(own_server: Any, start_sidecar: StartSidecar) -> None:
     """Lines that come while Redis is away wait for it; past the deadline they are refused, and so is their rest."""
     server = own_server()
-    sidecar = start_sidecar(url=server.url, append={"deadline_ms": 1500})
+    sidecar = start_sidecar(url=server.url, append={"deadline_ms": 3000})
     async with session(sidecar.path) as http, Conversation(http, "/v1/tokens") as conversation:
         conversation.say(token(ref=1))
         assert (await conversation.hear())["sequence"] == 1

@@ -24,7 +24,7 @@ pytestmark = IN_TIME
 
 CANARY = "canary 7f3a9c"
 """Stands wherever an app might put a prompt or a secret. With its blank it is no valid id, which may be named."""
-PATIENCE_S = 5.0
+PATIENCE_S = 15.0
 
 METADATA = {"timestamp": 1, "sequence": 0, "isComplete": False, "model": CANARY, "temperature": 0.5, "maxTokens": 9}
 GROUP = STREAM | {"group": "g"}

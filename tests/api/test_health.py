@@ -9,7 +9,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from redis.asyncio import Redis
 
+from tests.api.served import eventually
 from tests.conftest import OwnServer
 from tests.support.http import problem, session, token
 from tests.support.sidecar import RunningSidecar, StartSidecar
@@ -76,7 +78,7 @@ async def test_redis_is_away(start_sidecar: StartSidecar) -> None:
         status, answer = await ask(http, "/readyz?redis=1")
         assert status == 503
         assert answer["status"] != "ok"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while reason_of((await ask(http, "/healthz"))[1], "redis") is None:
                 await asyncio.sleep(0.01)
         status, report = await ask(http, "/healthz")
@@ -95,7 +97,7 @@ async def test_redis_comes_and_goes(own_server: Any, start_sidecar: StartSidecar
     async with session(sidecar.path) as http:
 
         async def becomes(wanted: int) -> dict[str, Any]:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 while (await ask(http, "/healthz"))[0] != wanted:
                     await asyncio.sleep(0.01)
             (redis,) = [each for each in (await ask(http, "/healthz"))[1]["components"] if each["name"] == "redis"]
@@ -126,21 +128,25 @@ async def test_the_sockets_file_is_gone(sidecar: RunningSidecar) -> None:
         assert (await ask(http, "/livez"))[0] == 200
 
 
-async def test_draining(start_sidecar: StartSidecar) -> None:
+async def test_draining(start_sidecar: StartSidecar, redis: Redis) -> None:
     """While it drains it is alive but not ready: Kubernetes sends nothing new and restarts nothing."""
     port = free_port()
-    sidecar = start_sidecar(metrics={"port": port}, drain_s=2.0)
+    sidecar = start_sidecar(metrics={"port": port}, drain_s=15.0)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as tcp, session(sidecar.path) as http:
-        # A request that takes its time keeps the sidecar draining.
+        # A request that waits for a message keeps the sidecar draining.
         await http.put("/v1/groups", json={"sessionId": "s", "modelId": "m", "group": "g"})
-        body = {"sessionId": "s", "modelId": "m", "group": "g", "consumer": "c", "blockMs": 1000}
+        body = {"sessionId": "s", "modelId": "m", "group": "g", "consumer": "c", "blockMs": 60_000}
         reading = asyncio.create_task(http.post("/v1/messages/read", json=body))
-        await asyncio.sleep(0.1)
-        sidecar.begin_stop()
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(15):
+            while 'rlb_ingest_connections{role="consumer"} 1.0' not in await (await tcp.get("/metrics")).text():
+                await asyncio.sleep(0.01)
+            sidecar.begin_stop()
+            while (await ask(tcp, "/readyz"))[0] == 200:
+                await asyncio.sleep(0.01)
         assert await ask(tcp, "/livez") == (200, {"status": "ok"})
         assert await ask(tcp, "/readyz") == (503, {"status": "draining"})
         assert (await ask(tcp, "/healthz"))[1]["status"] == "draining"
+        await redis.xadd("llm:stream:s:m", {"data": "{}"})
         async with await reading as response:
             assert response.status == 200
 
@@ -182,11 +188,11 @@ async def test_the_time_since_when_is_that_of_the_change(own_server: OwnServer, 
     """Also where nobody has asked in between."""
     server = own_server()
     sidecar = start_sidecar(url=server.url)
-    await asyncio.sleep(2.5)
-    server.kill()
     killed_s = time.time()
-    await asyncio.sleep(1.5)
+    server.kill()
+    assert eventually(lambda: sidecar.service.health._watched["redis"].last == "down")
+    noticed_s = time.time()
     async with session(sidecar.path) as http, http.get("/healthz") as response:
         components = {each["name"]: each for each in (await response.json())["components"]}
     assert components["redis"]["state"] == "down"
-    assert killed_s - 0.1 <= components["redis"]["since"] <= killed_s + 1.6
+    assert killed_s <= components["redis"]["since"] <= noticed_s

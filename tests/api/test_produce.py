@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from rlb.api.openai_events import DONE
 from tests.servers.process import RedisServer
-from tests.support.http import KEY, SSE, STREAM, Conversation, M, S, problem, token
+from tests.support.http import KEY, SSE, STREAM, Conversation, M, S, problem, session, token
 from tests.support.openai_chunks import ROLE, USAGE, chat
 from tests.support.sidecar import RunningSidecar, StartSidecar
 
@@ -238,7 +238,7 @@ async def test_openai_server_dies(http: aiohttp.ClientSession, redis: Redis) -> 
         assert conversation.response.connection is not None
         assert conversation.response.connection.transport is not None
         conversation.response.connection.transport.abort()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while len(found := await entries(redis)) < 2:
             await asyncio.sleep(0.01)
     assert found[-1][1]["payload"]["finishReason"] == "error"
@@ -294,7 +294,7 @@ async def test_redis_down(start_sidecar: StartSidecar) -> None:
             start_s = time.monotonic()
             async with http.request(method, path, json=body) as response:
                 await problem(response, 503, "redis_unavailable")
-            assert 0.15 < time.monotonic() - start_s < 2
+            assert time.monotonic() - start_s > 0.15
 
 
 @pytest.mark.parametrize(
@@ -304,12 +304,16 @@ async def test_redis_refuses(own_server: Any, start_sidecar: StartSidecar, setti
     """A Redis that is full or may not be written says so by its own code, once the write's deadline has passed."""
     server: RedisServer = own_server()
     server.command("CONFIG", "SET", setting, 1)
-    sidecar = start_sidecar(url=server.url, append={"deadline_ms": 200})
-    async with aiohttp.ClientSession("http://rlb", connector=aiohttp.UnixConnector(path=str(sidecar.path))) as http:
-        async with http.post("/v1/tokens", json=token()) as response:
+    # Long enough for Redis to say so; the other one has the time to see it change.
+    hasty = start_sidecar(url=server.url, append={"deadline_ms": 2000})
+    patient = start_sidecar(url=server.url, append={"deadline_ms": 60_000})
+    async with session(hasty.path) as impatiently, session(patient.path) as patiently:
+        waiting = asyncio.create_task(patiently.post("/v1/tokens", json=token(sessionId="s-2")))
+        async with impatiently.post("/v1/tokens", json=token()) as response:
             await problem(response, 503, code)
+        assert not waiting.done()
         server.command("CONFIG", "SET", setting, "0")
-        async with http.post("/v1/tokens", json=token()) as response:
+        async with await waiting as response:
             assert response.status == 201
 
 
@@ -318,7 +322,7 @@ def test_a_peer_that_does_not_wait(sidecar: RunningSidecar, valkey: RedisServer)
     body = json.dumps(token()).encode()
     with sidecar.connect() as client:
         client.send(b"POST /v1/tokens HTTP/1.1\r\nHost: rlb\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-    end_s = time.monotonic() + 5
+    end_s = time.monotonic() + 15
     while valkey.command("XLEN", KEY) != 1:
         assert time.monotonic() < end_s
         time.sleep(0.005)

@@ -33,7 +33,7 @@ from tests.support.table import ROUTES
 
 pytestmark = IN_TIME
 
-PATIENCE_S = 5.0
+PATIENCE_S = 15.0
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

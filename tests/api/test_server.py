@@ -14,7 +14,22 @@ import pytest
 
 from rlb.api.server import HttpServer
 from rlb.api.unix_socket import BoundSocket
-from tests.api.served import CHUNKED, GET, Client, Endless, Serve, Served, duplex, eventually, limits, mirror
+from tests.api.served import (
+    CHUNKED,
+    GET,
+    PATIENCE_S,
+    Client,
+    Endless,
+    Serve,
+    Served,
+    duplex,
+    eventually,
+    limits,
+    mirror,
+)
+
+LATE_S = 3 * PATIENCE_S
+"""A deadline that no stop may wait for."""
 
 
 def start_stop(served: Served, deadline_s: float) -> Future[int]:
@@ -36,9 +51,7 @@ async def test_signals_stay_the_callers(short_tmp: Path) -> None:
 def test_stop_without_connections_is_quick(serve: Serve) -> None:
     """With nothing to wait for, nothing is waited for."""
     with serve() as served:
-        start_s = time.monotonic()
-        assert start_stop(served, 10.0).result(5) == 0
-        assert time.monotonic() - start_s < 0.5
+        assert start_stop(served, LATE_S).result(PATIENCE_S) == 0
 
 
 def test_idle_connections_are_closed_at_once(serve: Serve) -> None:
@@ -46,9 +59,7 @@ def test_idle_connections_are_closed_at_once(serve: Serve) -> None:
     with serve() as served, served.connect() as fresh, served.connect() as used:
         used.get()
         used.response()
-        start_s = time.monotonic()
-        assert start_stop(served, 10.0).result(5) == 0
-        assert time.monotonic() - start_s < 0.5
+        assert start_stop(served, LATE_S).result(PATIENCE_S) == 0
         assert (fresh.rest(), used.rest()) == (b"", b"")
 
 
@@ -60,8 +71,8 @@ def test_endless_stream_is_cut_at_the_deadline(serve: Serve) -> None:
             client.get()
             client.receive_until(b"data: 1\n\n\r\n")
         start_s = time.monotonic()
-        assert start_stop(served, 0.4).result(5) == 2
-        assert 0.4 <= time.monotonic() - start_s < 1.0
+        assert start_stop(served, 0.4).result(PATIENCE_S) == 2
+        assert time.monotonic() - start_s >= 0.4
         assert endless.running == 0
         assert (one.rest(), two.rest()) == (b"", b"")
         assert served.server.gate.open_connections == 0
@@ -79,13 +90,13 @@ def test_running_request_is_finished(serve: Serve) -> None:
     with serve(slow) as served, served.connect() as client:
         client.get()
         assert eventually(lambda: len(served.server._state.tasks) == 1)
-        stopped = start_stop(served, 10.0)
+        stopped = start_stop(served, LATE_S)
         time.sleep(0.3)
         assert not stopped.done()
         go_on.set()
         answer = client.response()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
-        assert stopped.result(1) == 0
+        assert stopped.result(PATIENCE_S) == 0
         assert client.rest() == b""
 
 
@@ -94,11 +105,11 @@ def test_conversation_may_be_brought_to_its_end(serve: Serve) -> None:
     with serve(duplex) as served, served.connect() as client:
         client.send(CHUNKED + b"2\r\nhi\r\n")
         client.receive_until(b"2\r\nhi\r\n")
-        stopped = start_stop(served, 10.0)
+        stopped = start_stop(served, LATE_S)
         assert eventually(lambda: served.server.gate.is_draining)
         client.send(b"2\r\nho\r\n0\r\n\r\n")
         client.receive_until(b"2\r\nho\r\n0\r\n\r\n")
-        assert stopped.result(1) == 0
+        assert stopped.result(PATIENCE_S) == 0
 
 
 def test_queued_requests_count_as_cut_off(serve: Serve) -> None:
@@ -106,7 +117,7 @@ def test_queued_requests_count_as_cut_off(serve: Serve) -> None:
     with serve(Endless()) as served, served.connect() as client:
         client.send(GET * 3)
         client.receive_until(b"data: 1\n\n\r\n")
-        assert start_stop(served, 0.1).result(5) == 3
+        assert start_stop(served, 0.1).result(PATIENCE_S) == 3
 
 
 def test_accepting_stops_first(serve: Serve) -> None:
@@ -148,9 +159,7 @@ def test_app_that_will_not_end_does_not_hold_up_the_stop(serve: Serve) -> None:
     with serve(stubborn) as served, served.connect() as client:
         client.get()
         assert eventually(lambda: len(served.server._state.tasks) == 1)
-        start_s = time.monotonic()
-        assert start_stop(served, 0.1).result(5) == 1
-        assert time.monotonic() - start_s < 3
+        assert start_stop(served, 0.1).result(PATIENCE_S) == 1
         served._loop.call_soon_threadsafe(go_on.set)
 
 
@@ -164,15 +173,13 @@ def test_stop_cuts_clients_that_do_not_read(serve: Serve) -> None:
     with serve(big) as served, served.connect() as client:
         client.get()
         assert eventually(lambda: served.server.total_requests == 1)
-        start_s = time.monotonic()
-        start_stop(served, 0.2).result(5)
-        assert time.monotonic() - start_s < 1
+        start_stop(served, 0.2).result(PATIENCE_S)
         assert served.server.gate.open_connections == 0
 
 
 def test_idle_server_does_not_wake(serve: Serve) -> None:
     """The clock runs only while there are connections to watch."""
-    with serve(keep_alive_s=0.1) as served:
+    with serve(keep_alive_s=0.5) as served:
         assert served.server.gate._timer is None
         with served.connect() as client:
             client.get()

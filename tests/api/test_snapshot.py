@@ -54,8 +54,9 @@ async def test_a_snapshot_tells_of_streams_groups_and_redis(watched: aiohttp.Cli
     async with watched.put("/v1/groups", json=STREAM | {"group": "g"}) as response:
         assert response.status == 201
     await produce(watched, "a", "b", "c")
-    await asyncio.sleep(0.3)
-    snapshot = await snapshot_with(watched, 1)
+    async with asyncio.timeout(PATIENCE_S):
+        while not (snapshot := await take(watched))["streams"] or snapshot["streams"][0]["length"] < 3:
+            await asyncio.sleep(0.02)
     assert snapshot["sidecar"]["scope"] == "own"
     assert (snapshot["redis"]["up"], snapshot["redis"]["version"]) == (True, "valkey 9.1.2")
     assert abs(snapshot["redis"]["clockSkewSeconds"]) < 1

@@ -15,7 +15,7 @@ from rlb.errors import BY_CODE
 
 NDJSON = "application/x-ndjson"
 SSE = "text/event-stream"
-PATIENCE_S = 10.0
+PATIENCE_S = 20.0
 
 S, M = "s-1", "meta-llama/Llama-3.1-8B:free"
 STREAM = {"sessionId": S, "modelId": M}
