@@ -40,6 +40,7 @@ async def picture() -> str:
         await settled(pilot)
         # Titles and sizes may change once more when the footer knows its keys.
         await pilot.pause(0.1)
+        await pilot.pause()
         svg = _FONT_FACES.sub("", app.export_screenshot(title="rlb-top"))
     return "\n".join(line.rstrip() for line in svg.strip().splitlines()) + "\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 
+from textual.command import CommandList
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Static
@@ -34,6 +35,12 @@ async def shown(pilot: Pilot[Any], kind: type[ScreenT]) -> ScreenT:
     screen = pilot.app.screen
     assert isinstance(screen, kind)
     return screen
+
+
+def first_command(pilot: Pilot[Any]) -> str:
+    """What the palette offers first, nothing while it looks."""
+    offered = pilot.app.screen.query_one(CommandList).options
+    return str(offered[0].prompt) if offered else ""
 
 
 async def opened(pilot: Pilot[Any]) -> StreamScreen:
@@ -250,11 +257,11 @@ async def test_the_palette_goes_to_a_stream_and_sorts() -> None:
     async with app_of(ScriptedSource(losing(50))).run_test(size=(110, 45)) as pilot:
         await settled(pilot)
         await pilot.press("ctrl+p", *"b2d4")
-        await until(pilot, lambda: pilot.app.screen.query_one("CommandList").option_count > 0)
+        await until(pilot, lambda: "b2d4" in first_command(pilot))
         await pilot.press("enter")
         screen = await shown(pilot, StreamScreen)
         assert screen.stream.session_id == "chat-b2d4"
         await pilot.press("escape", "ctrl+p", *"sort by pending")
-        await until(pilot, lambda: pilot.app.screen.query_one("CommandList").option_count > 0)
+        await until(pilot, lambda: "sort by pending" in first_command(pilot).lower())
         await pilot.press("enter")
         await until(pilot, lambda: table_of(pilot).sort.column == "pending")

@@ -16,10 +16,15 @@ import pytest
 
 from rlb.client import Bridge
 from rlb.domain.snapshot import Snapshot
+from rlb_top.once import _taken
 from tests.cli.processes import PATIENCE_S, Ran, clean_environment
 from tests.servers.process import RedisServer
+from tests.support.scripted_source import AT, ScriptedSource, snapshot, stream
 from tests.support.sidecar import RunningSidecar, settings_of
 from tests.top.incident import DATA
+
+TRIED_MS = "2500"
+"""How long a Redis that refuses is tried: so long that the first attempt has failed, and its reason is known."""
 
 
 def top(*arguments: str, **variables: str) -> Ran:
@@ -68,8 +73,8 @@ def test_a_table_for_people(sidecar: RunningSidecar) -> None:
 
 def test_the_whole_snapshot_as_json(sidecar: RunningSidecar) -> None:
     ran = top("--once", "--format", "json", RLB_SOCKET__PATH=str(sidecar.path)).good()
-    snapshot = Snapshot.model_validate(ran.json)
-    assert snapshot.totals.streams == 2
+    found = Snapshot.model_validate(ran.json)
+    assert found.totals.streams == 2
     assert len(ran.out.splitlines()) == 1
     assert "secret words" not in ran.out
 
@@ -85,11 +90,20 @@ def test_a_redis_without_a_sidecar(valkey: RedisServer) -> None:
     valkey.command("XADD", "orders:eu", "*", "a", "1")
     valkey.command("XGROUP", "CREATE", "orders:eu", "app", "0")
     ran = top("--once", "--redis", valkey.url, "--format", "json", "--interval", "0.2").good()
-    (stream,) = ran.json["streams"]
-    assert (stream["key"], stream["groups"][0]["lag"]) == ("orders:eu", 1)
-    assert stream["writeRate"] == 0.0
+    (found,) = ran.json["streams"]
+    assert (found["key"], found["groups"][0]["lag"]) == ("orders:eu", 1)
+    assert found["writeRate"] == 0.0
     none = top("--once", "--redis", valkey.url, "--pattern", "jobs:*", "--interval", "0.2").good()
     assert none.out.splitlines()[-1] == "no streams"
+
+
+async def test_a_rate_that_two_polls_at_once_do_not_tell_is_waited_for() -> None:
+    """As where the machine stood still between them. Where nothing tells it, twice as many polls are enough."""
+    unknown = [snapshot(stream("s", "m", write_rate=None), at=AT + poll) for poll in range(9)]
+    known = snapshot(stream("s", "m", write_rate=0.0), at=AT + 2)
+    assert await _taken(ScriptedSource(*unknown[:2], known, *unknown[3:]), polls=2) == known
+    assert await _taken(ScriptedSource(*unknown), polls=2) == unknown[3]
+    assert await _taken(ScriptedSource(*unknown), polls=1) == unknown[0]
 
 
 @pytest.mark.parametrize(("arguments", "status"), [((), "ok"), (("--at", "180"), "losing")])
@@ -135,7 +149,7 @@ def test_a_reader_who_has_seen_enough_is_no_fault() -> None:
     ],
 )
 def test_what_cannot_be_is_said_in_one_line_with_an_exit_code(arguments: tuple[str, ...], code: int, said: str) -> None:
-    ran = top(*arguments, RLB_APPEND__DEADLINE_MS="500")
+    ran = top(*arguments, RLB_APPEND__DEADLINE_MS=TRIED_MS)
     assert ran.code == code
     assert ran.err.startswith(f"rlb-top: {said}")
     assert len(ran.err.splitlines()) == 1
@@ -145,7 +159,7 @@ def test_what_cannot_be_is_said_in_one_line_with_an_exit_code(arguments: tuple[s
 def test_a_bad_setting_and_a_secret_in_a_url() -> None:
     ran = top("--once", "--redis", "redis://:hidden-word@127.0.0.1:1", RLB_MONITOR__INTERVAL_SECONDS="x")
     assert ran.code == 78
-    ran = top("--once", "--redis", "redis://:hidden-word@127.0.0.1:1", RLB_APPEND__DEADLINE_MS="500")
+    ran = top("--once", "--redis", "redis://:hidden-word@127.0.0.1:1", RLB_APPEND__DEADLINE_MS=TRIED_MS)
     assert ran.code == 69
     assert "hidden-word" not in ran.err
 
