@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.events import Key
+from textual.keys import _character_to_key
 from textual.strip import Strip
 
 from rlb.domain.snapshot import Snapshot
@@ -114,6 +116,17 @@ async def test_the_filter_cuts_while_it_is_typed_and_escape_clears_it() -> None:
         assert "nothing matches" in text_of(table)
 
 
+async def test_what_is_typed_in_the_instant_after_the_slash_goes_to_the_filter() -> None:
+    """All keys are there before the first is read. A slash in a name is one of them, as `<` is."""
+    async with app_of(ScriptedSource(losing(59))).run_test(size=(110, 24)) as pilot:
+        await settled(pilot)
+        for character in "/jG/<":
+            pilot.app.post_message(Key(_character_to_key(character), character))
+        await until(pilot, lambda: overview_of(pilot).filter.value == "jG/<")
+        assert overview_of(pilot).filter.has_focus
+        assert table_of(pilot).query_text == "jG/<"
+
+
 async def test_a_paused_table_stands_still_while_the_numbers_go_on() -> None:
     source = lags(a=5)
     async with app_of(source).run_test(size=(110, 24)) as pilot:
@@ -192,6 +205,27 @@ async def test_who_scrolls_with_the_wheel_is_left_there() -> None:
         assert table.scroll_offset.y < 100
         assert table.row is not None
         assert table.row.group in text_of(table)
+
+
+async def test_who_has_scrolled_is_not_taken_along_by_the_cursor() -> None:
+    """Its row was still in sight, and goes to the end of the table; without the wheel the view goes along."""
+    lags_of = {f"g{number:03}": number for number in range(500)}
+    source = lags(**lags_of)
+    async with app_of(source).run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        table = table_of(pilot)
+        await pilot.press("j", "j", "j")
+        table.scroll_to(y=1, animate=False)
+        await pilot.pause()
+        source.push(picture(AT + 1, **(lags_of | {"g496": 0})))
+        await settled(pilot)
+        assert table.row is not None
+        assert (table.row.group, table.scroll_offset.y) == ("g496", 1)
+        await pilot.press("k", "k")
+        assert table.scroll_offset.y > 400
+        source.push(picture(AT + 2, **(lags_of | {table.row.group: 600})))
+        await settled(pilot)
+        assert table.scroll_offset.y == 0
 
 
 async def test_only_lines_that_changed_are_painted_again() -> None:

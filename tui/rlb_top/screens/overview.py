@@ -26,7 +26,8 @@ class OverviewScreen(MonitorScreen):
     """Gauges of the whole, a table of what is worst, and a verdict on the row under the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", tooltip="by name, model or status", id="filter"),
+        # Before any widget: what is typed behind it is handed out by where the focus is at that moment.
+        Binding("slash", "filter", "Filter", tooltip="by name, model or status", id="filter", priority=True),
         Binding("space", "pause", "Pause", tooltip="hold the table still", id="pause"),
         Binding("c", "columns", "Columns", tooltip="which are shown", id="columns"),
         Binding("escape,backspace", "clear", "Clear the filter", show=False),
@@ -81,11 +82,13 @@ class OverviewScreen(MonitorScreen):
             return False
         if action == "clear":
             return bool(self.table.query_text) or self.filter.has_focus
+        if action == "filter":
+            return self.focused is not self.filter
         return super().check_action(action, parameters)
 
     def action_filter(self) -> None:
         self.filter.add_class("-open")
-        self.filter.focus()
+        self.set_focus(self.filter)
 
     def action_clear(self) -> None:
         self.filter.value = ""

@@ -48,6 +48,8 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         self.opens = opens
         """Whether there is more to see of a row."""
         self._cursor = Cursor(key)
+        self._top = 0
+        """The first line, as it was when the cursor was last brought into sight."""
         self._tone = tone
         self._placed: list[Placed[RowT]] = []
         self._needs = Needs()
@@ -66,13 +68,12 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
 
     def show(self, rows: Sequence[RowT], empty: str | None = None) -> None:
         """Show these rows instead; the cursor stays on its row, or where it was if that is gone."""
-        # Who has scrolled away with the wheel is left there.
-        was_in_sight = self._is_in_sight()
+        was_scrolled = self._is_scrolled
         self.rows = rows
         self.empty = self.empty if empty is None else empty
         self._cursor.follow(rows)
         self._fit()
-        if was_in_sight:
+        if not was_scrolled:
             self._reveal()
         if self._has_grown():
             self._place()
@@ -102,7 +103,8 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
         self._has_grown()
         self._place()
         self._fit()
-        self._reveal()
+        if not self._is_scrolled:
+            self._reveal()
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
@@ -159,6 +161,12 @@ class RowTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False
             top, index = self.scroll_offset.y, self._cursor.index
             y = index if index < top else index - max(1, self.size.height - 1) + 1
             self.scroll_to(y=y, animate=False, immediate=True)
+        self._top = self.scroll_offset.y
+
+    @property
+    def _is_scrolled(self) -> bool:
+        """Whether somebody has scrolled with the wheel, who is left there until the cursor is moved."""
+        return min(self.scroll_offset.y, self.max_scroll_y) != min(self._top, self.max_scroll_y)
 
     def _is_in_sight(self) -> bool:
         return 0 <= self._cursor.index - self.scroll_offset.y < max(1, self.size.height - 1)
