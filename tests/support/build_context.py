@@ -10,7 +10,12 @@ from pathlib import Path
 
 
 def tracked(repository: Path) -> list[str]:
-    """Paths of the files that git tracks, or would, from the top of the repository."""
+    """Paths of the files that git tracks, or would, from the top of the repository.
+
+    Where there is no git, as in an unpacked sdist, all files that there are.
+    """
+    if not (repository / ".git").exists():
+        return sorted(str(path.relative_to(repository)) for path in repository.rglob("*") if path.is_file())
     command = ["git", "-C", str(repository), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout.decode()
     return [path for path in listed.split("\0") if path and (repository / path).is_file()]

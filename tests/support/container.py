@@ -7,6 +7,7 @@ Addresses of the network are shared with the machine.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -238,7 +239,7 @@ def _make_mount_points(root: Path) -> None:
     for name in _system():
         here, there = Path("/", name), root / name
         if here.is_symlink():
-            if not there.is_symlink():
+            with contextlib.suppress(FileExistsError):  # another process starts a container here
                 there.symlink_to(here.readlink())
         else:
             there.mkdir(exist_ok=True)

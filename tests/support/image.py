@@ -22,6 +22,8 @@ REVISION = "0123456789abcdef"
 STEP_S = 300.0
 """The longest that one step may take; the packages are downloaded anew."""
 
+_OF_THE_BASE = frozenset((*SYSTEM, *EMPTY))
+
 
 class NoRegistryError(Exception):
     """The packages could not be downloaded."""
@@ -36,13 +38,14 @@ class Image:
 
     def files(self) -> list[str]:
         """Paths of all files that the stages added to the base image, from the root."""
-        found = []
+        found: list[Path] = []
         for folder, folders, names in os.walk(self.root):
             here = Path(folder).relative_to(self.root)
             if here == Path():
-                folders[:] = [name for name in folders if name not in (*SYSTEM, *EMPTY)]
-            found += [f"/{here / name}" for name in names]
-        return sorted(found)
+                folders[:] = [name for name in folders if name not in _OF_THE_BASE]
+            found += [here / name for name in names]
+        # Links at the top that lead nowhere are there once a container has been started, see there, and no folders.
+        return sorted(f"/{path}" for path in found if str(path) not in _OF_THE_BASE)
 
     @property
     def size_bytes(self) -> int:
