@@ -172,6 +172,9 @@ class Link:
             try:
                 opened = await self._opener(self._attach)
             except ConnectError as error:
+                if self._is_closed:
+                    # See below; the pause would put the close off.
+                    return
                 self.reason = str(error)
                 delay_s = error.retry_after_s or self._backoff.next_s()
                 log = _log.warning if self._backoff.failures <= 1 or error.retry_after_s else _log.debug
