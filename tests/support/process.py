@@ -20,6 +20,9 @@ PATIENCE_S = 30.0
 class SidecarProcess:
     """`rlb run` from `with` to the end of the block, at a socket of its own; settings are RLB_* variables."""
 
+    program = ("-m", "rlb.cli")
+    """What Python runs."""
+
     def __init__(self, path: Path, redis_url: str, **variables: str) -> None:
         self.path = path
         self._log_path = path.with_suffix(".log")
@@ -37,7 +40,7 @@ class SidecarProcess:
         self.started_s = time.monotonic()
         with self._log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "rlb.cli", "run"], env=self._environment, stdin=subprocess.DEVNULL, stderr=log
+                [sys.executable, *self.program, "run"], env=self._environment, stdin=subprocess.DEVNULL, stderr=log
             )
         return self
 

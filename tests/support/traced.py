@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from rlb.telemetry import tracing_session
 from rlb.telemetry.registry import Registry
 from rlb.telemetry.tracing import Tracing, open_tracing
 from tests.support.cores import RunningCore, settings_of
@@ -53,6 +54,7 @@ class TraceCore(Protocol):
 async def tracing_cores(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TraceCore]:
     """A factory of traced cores with one collector."""
     cores: list[TracedCore] = []
+    monkeypatch.setattr(tracing_session, "CLOSE_S", 30.0)
     with Collector() as collector:
         for name, value in collector.environment.items():
             monkeypatch.setenv(name, value)

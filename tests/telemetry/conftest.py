@@ -24,9 +24,12 @@ class ScrapedSidecar(SidecarProcess):
 
 
 class StartScraped(Protocol):
-    """Starts a sidecar on the test's Valkey unless `url` names another; settings as variables."""
+    """Starts a sidecar on the test's Valkey unless `url` names another; settings as variables.
 
-    def __call__(self, url: str = ..., **variables: str) -> ScrapedSidecar: ...
+    `program` is what Python runs in place of rlb's own.
+    """
+
+    def __call__(self, url: str = ..., program: tuple[str, ...] = ..., **variables: str) -> ScrapedSidecar: ...
 
 
 @pytest.fixture
@@ -35,10 +38,13 @@ def start_scraped(valkey: RedisServer, short_tmp: Path) -> Iterator[StartScraped
     with ExitStack() as at_exit:
         made = 0
 
-        def start(url: str = valkey.url, **variables: str) -> ScrapedSidecar:
+        def start(
+            url: str = valkey.url, program: tuple[str, ...] = SidecarProcess.program, **variables: str
+        ) -> ScrapedSidecar:
             nonlocal made
             made += 1
             sidecar = ScrapedSidecar(short_tmp / f"rlb-{made}", url, free_port(), **variables)
+            sidecar.program = program
             at_exit.enter_context(sidecar)
             sidecar.listening()
             return sidecar

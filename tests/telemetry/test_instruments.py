@@ -141,7 +141,7 @@ async def test_refusals_before_the_queue(cores: list[CountedCore], valkey: Redis
     counted = await started(
         cores,
         valkey.url,
-        append={"deadline_ms": 300, "buffer_bytes": 2_000_000, "stream_buffer_bytes": 1_100_000},
+        append={"deadline_ms": 2000, "buffer_bytes": 2_000_000, "stream_buffer_bytes": 1_100_000},
     )
     appender = counted.core.core.appender
     with pytest.raises(InvalidMessageError):
@@ -150,6 +150,7 @@ async def test_refusals_before_the_queue(cores: list[CountedCore], valkey: Redis
     try:
         connection = counted.core.connection()
         connection.send("x" * 600_000)
+        await eventually(lambda: counted.core.topology.main.in_flight_bytes)
         with pytest.raises(OverloadedError):
             await counted.core.write("x")
     finally:
@@ -172,14 +173,16 @@ async def test_a_wrong_type_is_no_matter_of_retries(
 async def test_a_cut_connection_is_a_round_trip_that_failed(cores: list[CountedCore], own_server: OwnServer) -> None:
     """Acknowledgements and reads that get no answer are told by what failed."""
     server = own_server()
-    counted = await started(cores, server.url, append={"deadline_ms": 500})
+    counted = await started(cores, server.url, append={"deadline_ms": 2500})
     await counted.core.write("a")
     stream = counted.core.stream()
     await counted.core.core.groups.create(stream, "g")
     (delivery,) = await counted.core.read("g", "c")
+    link = counted.core.topology.link_for(stream.key)
     server.pause()
+    unanswered = link.in_flight_bytes
     acking = asyncio.create_task(counted.core.acknowledge("g", [delivery]))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: link.in_flight_bytes > unanswered)
     server.kill()
     with pytest.raises(RedisUnavailableError):
         await acking

@@ -15,6 +15,7 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from rlb._version import __version__
+from rlb.telemetry import otlp
 from rlb.telemetry.catalogue import CATALOGUE, prometheus_label
 from rlb.telemetry.exposition import Exposition
 from rlb.telemetry.otlp import OtlpMetrics, start_otlp_metrics
@@ -131,8 +132,9 @@ async def test_data_is_as_the_model_has_it(protocol: Protocol) -> None:
 
 
 @PROTOCOLS
-async def test_the_last_export_has_everything(protocol: Protocol) -> None:
+async def test_the_last_export_has_everything(protocol: Protocol, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is counted before the end arrives, however long the interval is."""
+    monkeypatch.setattr(otlp, "MAX_LAST_WORDS_S", 30.0)
     registry = Registry()
     tokens = registry.counter("rlb.ingest.tokens", model="m")
     with Collector(protocol) as collector:
@@ -183,14 +185,15 @@ async def test_a_dead_collector_is_in_nobodys_way(protocol: Protocol, way: str) 
         }
         async with exporting(registry, environ) as exporter:
             until_s = time.monotonic() + 1.5
+            # Far below the ten seconds that an export in the loop would take from it.
             while time.monotonic() < until_s:
                 before_s = time.monotonic()
                 await asyncio.sleep(0.001)
                 longest_s = max(longest_s, time.monotonic() - before_s)
             assert exporter._batches.qsize() <= 1
             began_s = time.monotonic()
-        assert time.monotonic() - began_s < 5
-    assert longest_s < 0.5
+        assert time.monotonic() - began_s < 8
+    assert longest_s < 5
     exporter._thread.join(10)
     assert not exporter._thread.is_alive()
 

@@ -12,11 +12,13 @@ from typing import Any
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from redis.asyncio import Redis
 
 from rlb import Bridge
 from rlb.api.connection_gate import ConnectionGate, Peer
 from rlb.errors import ApiError, PeerNotAllowedError
 from tests.api.served import limits
+from tests.support.aged import age
 from tests.support.assertions import eventually
 from tests.support.http import NDJSON, SSE, Conversation, session
 from tests.telemetry.conftest import StartScraped
@@ -48,11 +50,12 @@ class Scrapes:
         """The sum of a series over all labels."""
         return sum((await self.values(name, "")).values())
 
-    async def becomes(self, name: str, value: float) -> None:
-        """Wait until a series has a value."""
+    async def becomes(self, name: str, value: float, role: str | None = None) -> None:
+        """Wait until a series has a value; of the connections, those of a role."""
 
         async def holds() -> bool:
-            return await self.value(name) == value
+            found = await self.value(name) if role is None else (await self.values(name, "role")).get(role, 0)
+            return found == value
 
         await eventually(holds, told=lambda: f"{name} did not become {value}")
 
@@ -66,7 +69,7 @@ class Scrapes:
 
 @pytest.fixture
 async def scrapes(start_scraped: StartScraped) -> AsyncIterator[Scrapes]:
-    sidecar = start_scraped(RLB_GENERATION__STALLED_SECONDS="0.3", RLB_GROUPS__CLAIM_IDLE_MS="300")
+    sidecar = start_scraped(RLB_GENERATION__STALLED_SECONDS="0.3")
     async with session(sidecar.path) as http:
         yield Scrapes(sidecar.path, http)
 
@@ -135,7 +138,7 @@ async def test_refused_lines_and_bodies(scrapes: Scrapes) -> None:
     assert await scrapes.value("rlb_ingest_tokens_total") == 1
 
 
-async def test_reads_and_acknowledgements(scrapes: Scrapes) -> None:
+async def test_reads_and_acknowledgements(scrapes: Scrapes, redis: Redis) -> None:
     """What a read hands out and an ack settles; a second read of what is pending is a redelivery."""
     of = {"sessionId": "s", "modelId": "m", "group": G}
     tokens = b"\n".join(b'{"sessionId":"s","modelId":"m","token":"x"}' for _ in range(10)) + b"\n"
@@ -156,7 +159,7 @@ async def test_reads_and_acknowledgements(scrapes: Scrapes) -> None:
     assert await scrapes.value("rlb_message_ack_duration_seconds_count") == 4
     assert await scrapes.value("rlb_message_redelivered_total") == 0
     # What the first one does not acknowledge goes to the next.
-    await asyncio.sleep(0.35)
+    await age(redis, "llm:stream:s:m", 3600)
     again = await scrapes.post("/v1/messages/read", {**of, "consumer": "two", "count": 2})
     assert [(each["entryId"], each["deliveryCount"]) for each in again["messages"]] == [(each, 2) for each in ids[4:]]
     assert await scrapes.values("messaging_client_consumed_messages_total", "messaging_operation_name") == {
@@ -202,9 +205,10 @@ async def test_entries_that_nobody_took_are_not_counted_as_delivered(scrapes: Sc
     async with session(scrapes.path) as leaving:
         body = {**of, "consumer": "one", "blockMs": 20_000}
         waiting = asyncio.create_task(leaving.post("/v1/messages/read", json=body))
-        await asyncio.sleep(0.2)
+        await scrapes.becomes("rlb_ingest_connections", 1, role="consumer")
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
+    await scrapes.becomes("rlb_ingest_connections", 0, role="consumer")
     await scrapes.post("/v1/tokens", {"sessionId": "s", "modelId": "m", "token": "x"})
     await asyncio.sleep(0.2)
     assert await scrapes.value("messaging_client_consumed_messages_total") == 0

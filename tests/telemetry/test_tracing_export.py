@@ -54,10 +54,12 @@ def collector(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 def test_spans_arrive_in_both_protocols(collector: Collector) -> None:
     """With who sent them, and counted as one export."""
     registry = Registry()
-    export = Export(how(protocol=collector.protocol), {"service.name": "s", "k8s.pod.name": "p"}, registry)
+    # Only the end sends them, so they go together.
+    settings = how(protocol=collector.protocol, delay_ms=3_600_000)
+    export = Export(settings, {"service.name": "s", "k8s.pod.name": "p"}, registry)
     for name in ("a", "b"):
         export.tracer.start_span(name, NOWHERE).end()
-    export.close(10)
+    export.close(30)
     assert [span.name for span in collector.spans] == ["a", "b"]
     assert collector.spans[0].resource == {"service.name": "s", "k8s.pod.name": "p"}
     assert outcomes(registry) == {"ok": 1}

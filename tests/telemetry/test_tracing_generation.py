@@ -17,6 +17,8 @@ from tests.support.tokens import KEY, M, S
 from tests.support.traced import APP, UNSAMPLED, TraceCore, TracedCore, named, one, tracing_cores
 
 TRACE, SPAN = APP.split("-")[1:3]
+LONG_S = 3600.0
+"""Nothing is abandoned meanwhile, even where the machine stands still for a while."""
 
 
 @pytest.fixture
@@ -326,8 +328,12 @@ async def test_messages_of_another_sidecar_are_a_hole(trace: TraceCore, valkey: 
 async def test_a_generation_without_an_end_is_abandoned(trace: TraceCore, valkey: RedisServer) -> None:
     """After the time that is set its span ends, with an event and as an error, while the sidecar goes on."""
     core = await trace(valkey.url, generation={"abandoned_seconds": 0.2})
+    generations = core.tracing._generations
+    generations._abandoned_s = LONG_S
     await generate(core, complete=None)
-    await eventually(lambda: core.tracing._generations._under_way == set())
+    generations._abandoned_s = 0.2
+    await eventually(lambda: generations._under_way == set())
+    generations._abandoned_s = LONG_S
     await generate(core, tokens=1)
     abandoned, ended = sorted(named(await core.spans(), "stream "), key=lambda span: span.start_ns)
     assert [event.name for event in abandoned.events] == ["first_token", "abandoned"]
@@ -350,9 +356,11 @@ async def test_generations_that_are_not_sampled_are_forgotten_too(trace: TraceCo
         valkey.url, sampler="parentbased_always_off", generation={"abandoned_seconds": 0.2, "max_open": 50}
     )
     generations = core.tracing._generations
+    generations._turn_s += LONG_S
     for number in range(60):
         await core.core.write("t", session=f"s-{number}")
     assert generations.count == 50
+    generations._turn_s = 0.0
     await eventually(lambda: generations.count == 0)
 
 

@@ -22,6 +22,7 @@ from redis.asyncio import Redis
 
 from rlb import Bridge, SyncBridge
 from rlb.domain.trace_context import current_trace, parse_trace_context
+from rlb.telemetry import tracing_session
 from rlb.telemetry.logs import ConsoleFormatter, JsonFormatter
 from tests.servers.process import RedisServer
 from tests.support.http import session
@@ -43,6 +44,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
         monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
+        monkeypatch.setattr(tracing_session, "CLOSE_S", 30.0)
         yield collector
 
 
