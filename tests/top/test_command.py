@@ -93,6 +93,8 @@ def test_a_redis_without_a_sidecar(valkey: RedisServer) -> None:
     (found,) = ran.json["streams"]
     assert (found["key"], found["groups"][0]["lag"]) == ("orders:eu", 1)
     assert found["writeRate"] == 0.0
+    seldom = top("--once", "--redis", valkey.url, "--format", "json", "--interval", "600").good()
+    assert seldom.json["streams"][0]["writeRate"] == 0.0
     none = top("--once", "--redis", valkey.url, "--pattern", "jobs:*", "--interval", "0.2").good()
     assert none.out.splitlines()[-1] == "no streams"
 

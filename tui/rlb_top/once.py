@@ -17,7 +17,7 @@ from rlb_top.arguments import Arguments
 from rlb_top.columns import Column, columns_of
 from rlb_top.rows import Mode, Row
 from rlb_top.source import SnapshotSource, SourceLostError
-from rlb_top.sources.opening import asked_sort
+from rlb_top.sources.opening import INTERVAL_S, asked_sort
 from rlb_top.view import parse_query, view_of
 
 WAIT_S = 15.0
@@ -36,7 +36,10 @@ async def print_once(source: SnapshotSource, arguments: Arguments) -> int:
     mode: Mode = arguments.mode or "groups"
     sort = asked_sort(arguments.sort or "status", mode)
     # Rates are known only from the second poll on; a sidecar has polled before.
-    snapshot = await _taken(source, polls=2 if source.kind == "redis" else 1)
+    is_first = source.kind == "redis"
+    if is_first and (source.interval_s or INTERVAL_S) > INTERVAL_S:
+        await source.set_interval(INTERVAL_S)  # somebody waits for it
+    snapshot = await _taken(source, polls=2 if is_first else 1)
     rows = view_of(snapshot, mode, sort=sort, query=parse_query(arguments.words))
     match arguments.format:
         case "json":
