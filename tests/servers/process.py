@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from tests.servers.kinds import ServerKind
+from tests.support.started import free_port
 
 # macOS's own temporary folder is too long for a Unix socket's 104 bytes.
 SHORT_TEMPORARY_FOLDER = "/tmp"
@@ -38,7 +39,7 @@ class RedisServer:
         self.folder = Path(tempfile.mkdtemp(prefix="rlb-redis-", dir=SHORT_TEMPORARY_FOLDER))
         self.socket_path = self.folder / "s"
         self.log_path = self.folder / "log"
-        self.port = _free_port() if tcp else 0
+        self.port = free_port() if tcp else 0
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
@@ -190,10 +191,3 @@ class RedisServer:
         if watchdog is not None:
             watchdog.kill()
             watchdog.communicate()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
