@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from redis.asyncio import Redis
 
 from rlb.bridge.delivery import Delivery
@@ -12,6 +14,12 @@ BRIEF = {"max_deliveries": 3, "claim_idle_ms": 200}
 
 def tokens(deliveries: list[Delivery]) -> list[str]:
     return [token_of(delivery.entry) for delivery in deliveries]
+
+
+async def leave_alone(redis: Redis, consumer: str, deliveries: list[Delivery], idle_ms: int, group: str = "g") -> None:
+    """Have Redis take it that nothing was heard of a consumer's deliveries for so long."""
+    ids: Any = [str(delivery.entry.id) for delivery in deliveries]
+    await redis.xclaim(KEY, group, consumer, 0, ids, idle=idle_ms, justid=True)
 
 
 async def pending(redis: Redis, group: str = "g") -> int:

@@ -12,11 +12,14 @@ from redis.asyncio import Redis
 from rlb.bridge.delivery import Reading
 from rlb.domain.entry_id import EntryId
 from rlb.errors import GroupNotFoundError, InvalidIdError, StreamNotFoundError, WrongTypeError
-from tests.contract.delivered import BRIEF, pending, tokens
+from tests.contract.delivered import leave_alone, pending, tokens
 from tests.servers.process import RedisServer
 from tests.support.assertions import assert_same
 from tests.support.cores import RunningCore, StartCore
 from tests.support.tokens import KEY
+
+LONG_S = 3600.0
+"""A read that waits for so long, and ends before the test's patience does, was woken."""
 
 
 async def lag_of(redis: Redis, group: str) -> int | None:
@@ -132,19 +135,17 @@ async def test_a_read_waits_for_the_first_entry(core: RunningCore) -> None:
     await core.core.groups.create(core.stream(), "g")
     started_s = time.monotonic()
     assert await core.read("g", "c", block_s=0.2) == []
-    assert 0.18 <= time.monotonic() - started_s < 1
-    reading = asyncio.create_task(core.read("g", "c", block_s=10))
+    assert time.monotonic() - started_s >= 0.18
+    reading = asyncio.create_task(core.read("g", "c", block_s=LONG_S))
     await asyncio.sleep(0.05)
     await core.write("a")
-    started_s = time.monotonic()
     assert tokens(await reading) == ["a"]
-    assert time.monotonic() - started_s < 1
 
 
 async def test_a_read_is_woken_by_any_writer(core: RunningCore, redis: Redis) -> None:
     """Entries of other sidecars and foreign producers end the wait too."""
     await core.core.groups.create(core.stream(), "g")
-    reading = asyncio.create_task(core.read("g", "c", block_s=10))
+    reading = asyncio.create_task(core.read("g", "c", block_s=LONG_S))
     await asyncio.sleep(0.05)
     await redis.xadd(KEY, {"data": '{"token":"foreign"}'})
     assert tokens(await reading) == ["foreign"]
@@ -155,7 +156,7 @@ async def test_a_waiting_read_learns_that_its_group_is_gone(core: RunningCore, r
     await core.core.groups.create(core.stream(), "g")
     await core.write("a")
     await core.acknowledge("g", await core.read("g", "c"))
-    reading = asyncio.create_task(core.read("g", "c", block_s=10))
+    reading = asyncio.create_task(core.read("g", "c", block_s=LONG_S))
     await asyncio.sleep(0.05)
     await redis.delete(KEY)
     with pytest.raises(GroupNotFoundError):
@@ -230,28 +231,26 @@ async def test_a_refusal_wakes_a_waiting_read(start_core: StartCore, server: Red
     await core.core.groups.create(core.stream(), "g")
     await core.write("a")
     (delivery,) = await core.read("g", "one")
-    reading = asyncio.create_task(core.read("g", "two", block_s=10))
+    reading = asyncio.create_task(core.read("g", "two", block_s=LONG_S))
     await asyncio.sleep(0.05)
-    started_s = time.monotonic()
     await core.core.groups.refuse(core.stream(), "g", [delivery.entry.id], "busy")
     assert tokens(await reading) == ["a"]
-    assert time.monotonic() - started_s < 1
 
 
 async def test_entries_of_a_dead_consumer_are_claimed(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
     """What a consumer took and never acknowledged goes to another one after the idle time, not before."""
-    core = await start_core(server.url, groups=BRIEF).ready()
+    idle_ms = 2500
+    core = await start_core(server.url, groups={"claim_idle_ms": idle_ms}).ready()
     await core.generate(5)
     await core.core.groups.create(core.stream(), "g")
-    assert len(await core.read("g", "dead", count=3)) == 3
+    dead = await core.read("g", "dead", count=3)
     alive = await core.read("g", "alive", count=10)
     assert tokens(alive) == ["3", "4"]
     assert await core.acknowledge("g", alive) == 2
-    started_s = time.monotonic()
-    claimed = await core.read("g", "alive", count=10, block_s=5)
+    await leave_alone(redis, "dead", dead, idle_ms)
+    claimed = await core.read("g", "alive", count=10, block_s=LONG_S)
     assert tokens(claimed) == ["0", "1", "2"]
     assert [delivery.count for delivery in claimed] == [2, 2, 2]
-    assert time.monotonic() - started_s > 0.1
     assert await core.acknowledge("g", claimed) == 3
     assert await pending(redis) == 0
 
@@ -265,7 +264,7 @@ async def test_claiming_is_done_in_portions(start_core: StartCore, server: Redis
     await asyncio.sleep(0.3)
     found: list[str] = []
     while len(found) < 250:
-        deliveries = await core.read("g", "alive", count=60, block_s=2)
+        deliveries = await core.read("g", "alive", count=60, block_s=LONG_S)
         assert 0 < len(deliveries) <= 60
         await core.acknowledge("g", deliveries)
         found += tokens(deliveries)
@@ -284,6 +283,19 @@ async def test_a_cancelled_read_gives_back_what_it_took(core: RunningCore, redis
     found = [] if reading.cancelled() else tokens(reading.result())
     found += tokens(await core.read("g", "c", count=10))
     assert found == ["0", "1", "2", "3", "4", "5"]
+
+
+async def test_a_read_behind_a_cancelled_one_does_not_overtake_it(core: RunningCore) -> None:
+    """A consumer that asks again while its cancelled read is on its way gets first what that one took."""
+    await core.generate(6)
+    await core.core.groups.create(core.stream(), "g")
+    reader = core.core.groups.reader(Reading(core.stream(), "g", "c"))
+    cancelled = asyncio.create_task(reader.fetch(3))
+    while not reader._lock.locked():
+        await asyncio.sleep(0)
+    cancelled.cancel()
+    assert tokens(await core.read("g", "c", count=2)) == ["0", "1"]
+    assert tokens(await core.read("g", "c", count=10)) == ["2", "3", "4", "5"]
 
 
 async def test_what_could_not_be_handed_over_comes_first(core: RunningCore) -> None:

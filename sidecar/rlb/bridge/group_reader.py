@@ -139,10 +139,12 @@ class GroupReader:
 
     async def _fetch(self, count: int) -> list[Delivery]:
         async with self._lock:
-            found = [self._returned.popleft() for _ in range(min(count, len(self._returned)))]
+            found = self._take_returned(count)
             self.has_more = True
+            if len(found) == count:
+                return found
             try:
-                if len(found) < count and self._replay_from is not None:
+                if self._replay_from is not None:
                     found += await self._replay(count - len(found))
                 # What was handed over while a replay was on its way may have come with it.
                 if len(found) < count and self._handed and self._replay_from is None:
@@ -155,7 +157,15 @@ class GroupReader:
             except ApiError:
                 if not found:
                     raise
+            if self._returned:
+                # By a read that was cancelled: given back only now, and yet handed out before what is found here.
+                self._returned.extend(found)
+                found = self._take_returned(count)
+                self.has_more = self.has_more or bool(self._returned)
             return found
+
+    def _take_returned(self, count: int) -> list[Delivery]:
+        return [self._returned.popleft() for _ in range(min(count, len(self._returned)))]
 
     async def _add_new(self, found: list[Delivery], count: int) -> None:
         """Add new entries, page by page, until there are enough in number or in bytes, or no more."""
