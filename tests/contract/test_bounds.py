@@ -8,10 +8,12 @@ import dataclasses
 import pytest
 from redis.asyncio import Redis
 
+from rlb.bridge.delivery import Delivery
 from rlb.errors import OverloadedError, WrongTypeError
 from tests.conftest import MakeFaultProxy
+from tests.contract.delivered import leave_alone
 from tests.servers.process import RedisServer
-from tests.support.assertions import eventually
+from tests.support.assertions import PATIENCE_S, eventually
 from tests.support.cores import RunningCore, StartCore
 from tests.support.tokens import KEY, draft
 
@@ -19,7 +21,7 @@ from tests.support.tokens import KEY, draft
 @pytest.fixture
 async def core(valkey: RedisServer, start_core: StartCore) -> RunningCore:
     """One core on Valkey: the bounds are rlb's own, whatever the server."""
-    return await start_core(valkey.url, append={"deadline_ms": 300}, tail={"block_ms": 100, "feed_idle_ms": 50}).ready()
+    return await start_core(valkey.url, tail={"block_ms": 100, "feed_idle_ms": 50}).ready()
 
 
 async def test_a_full_table_of_writers_refuses_and_the_loop_turns(core: RunningCore) -> None:
@@ -31,9 +33,11 @@ async def test_a_full_table_of_writers_refuses_and_the_loop_turns(core: RunningC
         connection.send("x", session=session)
     await connection.answers()
     turns = asyncio.create_task(asyncio.sleep(0.1))
+    core.give_up_after(0.3)
     with pytest.raises(OverloadedError, match="3 streams"):
         await appender.append("d", "m", draft("x", session="d"))
     assert turns.done()
+    core.give_up_after(PATIENCE_S)
     connection.send("end", session="a", complete="stop")
     await connection.answers()
     await asyncio.sleep(1.1)
@@ -67,21 +71,24 @@ async def test_ids_from_the_future_hide_no_other_stream(core: RunningCore, redis
     receiver = core.subscribe("g", "c", model="m")
     await receiver.until(lambda each: len(each.deliveries) == 3)
     await core.write("new", session="new", model="m")
-    await receiver.until(lambda each: "new" in each.tokens, 3)
+    await receiver.until(lambda each: "new" in each.tokens)
     assert await redis.zscore("llm:streams", "llm:stream:old:m") is not None
 
 
-async def test_a_dead_consumers_backlog_is_claimed_at_once(valkey: RedisServer, start_core: StartCore) -> None:
+async def test_a_dead_consumers_backlog_is_claimed_at_once(
+    valkey: RedisServer, redis: Redis, start_core: StartCore
+) -> None:
     """A thousand entries that a consumer has left behind are claimed in one go, not a page an interval."""
-    core = await start_core(valkey.url, groups={"claim_idle_ms": 1000}, tail={"block_ms": 100}).ready()
+    core = await start_core(valkey.url, groups={"claim_idle_ms": 60_000}, tail={"block_ms": 100}).ready()
     await core.generate(1000)
     await core.core.groups.create(core.stream(), "g")
-    left = 0
-    while left < 1000:
-        left += len(await core.read("g", "dead", count=500))
-    await asyncio.sleep(1.1)
+    left: list[Delivery] = []
+    while len(left) < 1000:
+        left += await core.read("g", "dead", count=500)
+    await leave_alone(redis, "dead", left, 60_000)
     receiver = core.subscribe("g", "alive")
-    await receiver.until(lambda each: len(each.deliveries) == 1000, 5)
+    # An interval is half a minute.
+    await receiver.until(lambda each: len(each.deliveries) == 1000)
 
 
 async def test_pages_follow_the_size_of_the_entries(valkey: RedisServer, start_core: StartCore) -> None:

@@ -20,8 +20,11 @@ Two = tuple[RunningCore, RunningCore]
 
 @pytest.fixture
 async def two(start_core: StartCore, server: RedisServer) -> Two:
-    """Two sidecars on one Redis."""
-    return await start_core(server.url).ready(), await start_core(server.url).ready()
+    """Two sidecars on one Redis, which nothing hurries."""
+    return (
+        await start_core(server.url, append={"deadline_ms": 30_000}).ready(),
+        await start_core(server.url, append={"deadline_ms": 30_000}).ready(),
+    )
 
 
 async def take_over_by_generation(core: RunningCore) -> None:
@@ -80,6 +83,7 @@ async def test_tokens_on_their_way_are_fenced_too(two: Two, redis: Redis) -> Non
             await connection.unanswered_at_most(100)
             other_connection.send("other")
         await asyncio.sleep(0.0005)
+        await connection.unanswered_at_most(2000)
     for _ in range(200):
         connection.send(str(number))
         number += 1

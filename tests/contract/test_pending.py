@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -70,7 +69,9 @@ async def test_pending_entries_are_listed(patient: RunningCore) -> None:
     assert [entry.entry_id for entry in await held(patient, "two")] == ids_of(second)
     assert await held(patient, "nobody") == []
     page = patient.core.pending.page
-    assert await page(patient.stream(), "g", None, ZERO, 1) == [found[0]._replace(idle_ms=pytest.approx(500, abs=500))]
+    (first_again,) = await page(patient.stream(), "g", None, ZERO, 1)
+    assert first_again._replace(idle_ms=0) == found[0]._replace(idle_ms=0)
+    assert first_again.idle_ms >= found[0].idle_ms
     behind = await page(patient.stream(), "g", None, found[0].entry_id, 1)
     assert [entry.entry_id for entry in behind] == [found[1].entry_id]
 
@@ -103,12 +104,10 @@ async def test_a_consumer_that_reads_gets_what_it_is_handed(patient: RunningCore
 
 async def test_a_consumer_that_waits_is_woken(patient: RunningCore) -> None:
     deliveries = await take(patient, 2)
-    reading = asyncio.create_task(patient.read("g", "two", block_s=10))
+    reading = asyncio.create_task(patient.read("g", "two", block_s=3600))
     await asyncio.sleep(0.1)
-    started_s = time.monotonic()
     assert await claim(patient, "two", deliveries) == 2
     assert tokens(await reading) == ["0", "1"]
-    assert time.monotonic() - started_s < 5
 
 
 async def test_a_subscriber_gets_what_it_is_handed(patient: RunningCore) -> None:

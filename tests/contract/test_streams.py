@@ -14,7 +14,7 @@ from rlb.domain.message import StreamConfig
 from rlb.domain.stream_info import StreamInfo
 from rlb.errors import InvalidMessageError, StreamGoneError, StreamNotFoundError, WrongTypeError
 from tests.servers.process import RedisServer
-from tests.support.assertions import eventually
+from tests.support.assertions import PATIENCE_S, eventually
 from tests.support.cores import RunningCore, StartCore
 from tests.support.stored import assert_gap_free, stored
 from tests.support.tokens import KEY, M, S
@@ -63,7 +63,7 @@ async def test_a_stream_that_is_never_written_goes_in_the_end(
     """An empty stream lives as long as its retention, and its configuration no longer."""
     core = await start_core(server.url).ready()
     await core.core.streams.create(core.stream(), StreamConfig(retention_ms=100, max_length=5))
-    await eventually(lambda: _only_the_index_is_left(redis), timeout_s=2)
+    await eventually(lambda: _only_the_index_is_left(redis))
 
 
 async def _only_the_index_is_left(redis: Redis) -> bool:
@@ -87,20 +87,20 @@ async def test_what_is_told_of_a_stream(core: RunningCore, server: RedisServer, 
     assert (found.entries_added, found.entries_trimmed) == ((10, 2) if counted else (None, None))
     assert (found.max_length, found.retention_ms) == (10_000, 3_600_000)
     assert found.age_seconds is not None
-    assert 0.05 <= found.age_seconds < 5
+    assert 0.05 <= found.age_seconds < 60
     assert found.ttl_seconds is not None
-    assert 3595 < found.ttl_seconds <= 3600
+    assert 3540 < found.ttl_seconds <= 3600
     (group,) = found.groups
     assert (group.group, group.lag, group.pending) == ("g", 5, 2)
     assert group.lag_quality in ("exact", "server")
     assert group.last_delivered_id == str(taken[-1].entry.id)
     assert group.lag_seconds is not None
-    assert 0.05 <= group.lag_seconds < 5
+    assert 0.05 <= group.lag_seconds < 60
     assert group.oldest_pending_seconds is not None
-    assert 0.05 <= group.oldest_pending_seconds < 5
+    assert 0.05 <= group.oldest_pending_seconds < 60
     (consumer,) = group.consumers
     assert (consumer.consumer, consumer.pending) == ("one", 2)
-    assert 0.05 <= consumer.idle_seconds < 5
+    assert 0.05 <= consumer.idle_seconds < 60
     has_inactive = server.kind.version >= (7, 2, 0)
     assert (consumer.inactive_seconds is not None) == has_inactive
 
@@ -311,7 +311,7 @@ async def test_a_list_of_many_streams(start_core: StartCore, server: RedisServer
     await connection.answers()
     started_s = time.monotonic()
     assert len(await keys_of_pages(core, sort="length", limit=1000)) == 1000
-    assert time.monotonic() - started_s < 5
+    assert time.monotonic() - started_s < PATIENCE_S
 
 
 async def test_an_empty_stream_never_shows_another_group(core: RunningCore, redis: Redis) -> None:

@@ -11,7 +11,8 @@ from rlb.bridge.tail import Gone
 from rlb.domain.entry import Entry, Gap
 from rlb.domain.entry_id import ZERO, EntryId
 from rlb.errors import WrongTypeError
-from tests.support.cores import RunningCore
+from tests.servers.process import RedisServer
+from tests.support.cores import RunningCore, StartCore
 from tests.support.tokens import KEY
 
 NUMBERS = [str(number) for number in range(10)]
@@ -109,8 +110,12 @@ async def test_made_anew_with_smaller_ids_while_it_is_followed(core: RunningCore
     assert isinstance((await follower.ended())[-1], Gone)
 
 
-async def test_made_anew_by_its_writer_while_it_is_followed(core: RunningCore, redis: Redis) -> None:
+async def test_made_anew_by_its_writer_while_it_is_followed(
+    start_core: StartCore, server: RedisServer, redis: Redis
+) -> None:
     """A stream that its writer goes on writing after a delete goes on for the reader too, without a gap."""
+    # After a block that was in vain the stream would be found to be gone.
+    core = await start_core(server.url, tail={"block_ms": 30_000}).ready()
     connection = core.connection()
     for number in NUMBERS[:5]:
         connection.send(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
@@ -59,6 +60,11 @@ class RunningCore:
         """Produce one token on its own, as a unary call does."""
         async with asyncio.timeout(PATIENCE_S):
             return await self.core.appender.append(session, model, draft(text, session=session, model=model, **more))
+
+    def give_up_after(self, deadline_s: float) -> None:
+        """Messages that are sent from here on wait that long for Redis."""
+        appender = self.core.appender
+        appender.bounds = dataclasses.replace(appender.bounds, deadline_s=deadline_s)
 
     def connection(self, *, fences: bool = True) -> Connection:
         """A producing connection; `fences=False` shares its streams with other writers."""
