@@ -171,7 +171,7 @@ async def test_a_claim_whose_reply_is_lost(
             found.update(token_of(delivery.entry) for delivery in await core.read("g", "c", block_s=0.1))
         return len(found) == 5
 
-    await eventually(all_found, 5)
+    await eventually(all_found)
     assert struck.is_set()
 
 

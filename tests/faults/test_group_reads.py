@@ -13,6 +13,7 @@ from rlb.errors import ApiError
 from tests.conftest import MakeFaultProxy
 from tests.servers.process import RedisServer
 from tests.support.cores import RunningCore, StartCore
+from tests.support.loops import allow
 from tests.support.tokens import KEY, token_of
 
 READS = 1000
@@ -38,6 +39,7 @@ async def test_no_read_strands_an_entry(
     valkey: RedisServer, redis: Redis, fault_proxy: MakeFaultProxy, start_core: StartCore
 ) -> None:
     """1,000 reads, cancelled at random moments or cut off from Redis: nothing stays pending, nothing is passed over."""
+    allow(100)
     proxy = await fault_proxy(valkey)
     writer = await start_core(valkey.url).ready()
     # So long that nothing comes back by being claimed: what a read has taken must come back by itself.

@@ -11,10 +11,13 @@ from rlb.domain.entry import Gap
 from rlb.errors import ApiError, FencedError, RedisOutOfMemoryError, RedisUnavailableError
 from tests.conftest import MakeFaultProxy, OwnServer
 from tests.servers.process import RedisServer
-from tests.support.assertions import assert_same, eventually
+from tests.support.assertions import PATIENCE_S, assert_same, eventually
 from tests.support.cores import StartCore
 from tests.support.stored import assert_answers_true, assert_gap_free, stored, tokens
 from tests.support.tokens import KEY, token_of
+
+NO_RENEWAL = {"renew_ms": 3_600_000}
+"""Of a claim: every token behind it is a plain append, however long that takes."""
 
 
 async def test_a_deadline_that_passes_while_a_claim_is_on_its_way(
@@ -22,13 +25,14 @@ async def test_a_deadline_that_passes_while_a_claim_is_on_its_way(
 ) -> None:
     """Messages behind the claim are refused in time; its late reply is taken for its own message and no other."""
     proxy = await fault_proxy(valkey)
-    core = await start_core(proxy.url, append={"deadline_ms": 300}, redis={"reply_timeout_s": 10}).ready()
+    core = await start_core(proxy.url, append={"deadline_ms": 300}, redis={"reply_timeout_s": PATIENCE_S}).ready()
     proxy.freeze()
     generation, other = core.connection(), core.connection(fences=False)
     for number in range(3):
         generation.send(str(number))
-    await generation.unanswered_at_most(1, timeout_s=3)
+    await generation.unanswered_at_most(1)
     assert [type(ticket.error) for ticket in generation.sent] == [type(None)] + [RedisUnavailableError] * 2
+    core.give_up_after(PATIENCE_S)
     other.send("other")
     proxy.thaw()
     answers = [*await generation.answers(), *await other.answers()]
@@ -86,15 +90,16 @@ async def test_a_message_that_was_given_up_is_no_other_writer(
 ) -> None:
     """A message that landed unseen and was refused by its deadline does not fence the generation beside it."""
     proxy = await fault_proxy(valkey)
-    core = await start_core(proxy.url, append={"deadline_ms": 2500}).ready()
+    core = await start_core(proxy.url).ready()
     connection = core.connection()
     connection.send("0")
     await connection.answers()
     struck = proxy.timeout_replies(carrying=b"unary")
+    core.give_up_after(0.5)
     unary = asyncio.create_task(core.write("unary"))
     await struck.wait()
     await proxy.down()
-    await asyncio.sleep(1.25)  # far from either end of the deadline
+    core.give_up_after(PATIENCE_S)
     connection.send("1")
     with pytest.raises(RedisUnavailableError, match="may have landed"):
         await unary
@@ -131,7 +136,7 @@ async def test_lost_replies_on_a_stream_that_is_trimmed_meanwhile(
     entries = await stored(redis)
     assert_same(tokens(entries), [str(number) for number in range(3000 - len(entries), 3000)])
     assert_gap_free(entries, first=3001 - len(entries))
-    await follower.until(lambda follower: follower.sequences[-1] == 3000)
+    await follower.until(lambda follower: follower.sequences[-1:] == [3000])
     seen = [int(token_of(entry)) for entry in follower.entries]
     assert seen == sorted(set(seen)), "a reader saw a token twice or out of order"
     assert_same(follower.sequences, [number + 1 for number in seen])
@@ -144,21 +149,20 @@ async def test_a_refused_token_is_not_written_behind_one_that_landed_unseen(
     """Refused for want of memory, then overtaken by a token whose reply is lost: the text ends there, in order."""
     server = own_server(config=("maxmemory 0", "maxmemory-policy noeviction"))
     proxy = await fault_proxy(server)
-    core = await start_core(proxy.url).ready()
+    core = await start_core(proxy.url, stream=NO_RENEWAL).ready()
     connection = core.connection(fences=fences)
     connection.send("0")
     await connection.answers()
     server.command("CONFIG", "SET", "maxmemory", "1")
-    proxy.latency(0.1)
+    refusal = proxy.hold_replies(carrying=b"refused")
     connection.send("refused")
-    await asyncio.sleep(0.15)
-    # It has been refused, and the refusal is on its way back.
+    await refusal.wait()
     server.command("CONFIG", "SET", "maxmemory", "0")
+    struck = proxy.timeout_replies(carrying=b"overtakes")
     connection.send("overtakes")
-    await asyncio.sleep(0.12)
-    proxy.latency(0)
     await eventually(lambda: server.command("XLEN", KEY) == 2)
-    proxy.reset_peer()
+    proxy.thaw()
+    await struck.wait()
     connection.send("behind")
     answers = await connection.answers()
     async with server.client() as redis:
@@ -240,19 +244,20 @@ async def test_a_refused_token_that_is_overtaken_is_a_gap(
     """Memory comes back between two tokens of one pipeline: the text ends at the refused one, and readers are told."""
     server = own_server(config=("maxmemory 0", "maxmemory-policy noeviction"))
     proxy = await fault_proxy(server)
-    core = await start_core(proxy.url, tail={"block_ms": 100, "feed_idle_ms": 20}).ready()
+    core = await start_core(proxy.url, stream=NO_RENEWAL, tail={"block_ms": 100, "feed_idle_ms": 20}).ready()
     connection = core.connection()
     connection.send("0")
     await connection.answers()
     follower = await core.follow("0")
     server.command("CONFIG", "SET", "maxmemory", "1")
-    proxy.latency(0.1)
+    refusal = proxy.hold_replies(carrying=b"refused")
     connection.send("refused")
-    await asyncio.sleep(0.15)
+    await refusal.wait()
     server.command("CONFIG", "SET", "maxmemory", "0")
     connection.send("overtakes")
+    await eventually(lambda: server.command("XLEN", KEY) == 2)
+    proxy.thaw()
     answers = await connection.answers()
-    proxy.latency(0)
     connection.send("behind")
     await connection.answers()
     assert [type(ticket.error) for ticket in answers] == [

@@ -13,6 +13,7 @@ from tests.conftest import MakeFaultProxy
 from tests.servers.process import RedisServer
 from tests.servers.proxy import FaultProxy
 from tests.support.cores import StartCore
+from tests.support.loops import allow
 from tests.support.parties import Connection
 from tests.support.stored import assert_gap_free, stored, tokens
 
@@ -51,6 +52,7 @@ async def test_three_sidecars_write_one_stream(
     valkey: RedisServer, redis: Redis, fault_proxy: MakeFaultProxy, start_core: StartCore
 ) -> None:
     """100,000 tokens, 50 cut connections: each once, in its producer's order, numbered 1 to n as the ids are."""
+    allow(100)
     proxies = [await fault_proxy(valkey) for _ in range(3)]
     bounds = {"stream": {"max_length": 0}, "append": {"deadline_ms": 30_000}}
     cores = [await start_core(proxy.url, **bounds).ready() for proxy in proxies]

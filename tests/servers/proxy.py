@@ -1,7 +1,7 @@
 """A proxy between a client and a server's Unix socket that makes connections fail in chosen ways.
 
 The faults are named after Toxiproxy's toxics. Those that cut a connection are armed, strike once and return an
-`asyncio.Event` that is set when they have struck; latency, slicing and freezing last until they are lifted.
+`asyncio.Event` that is set when they have struck; latency, slicing, freezing and holding last until they are lifted.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ class FaultProxy:
         self._slice_delay_s = 0.0
         self._limit_data: _Armed | None = None
         self._timeout: _Armed | None = None
+        self._hold: _Armed | None = None
+        self._thawed = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -143,12 +145,28 @@ class FaultProxy:
         self._timeout = _Armed(carrying, timeout_s)
         return self._timeout.struck
 
+    def disarm(self) -> None:
+        """Forget the faults that are armed and have not struck."""
+        self._limit_data = self._timeout = None
+
     def freeze(self) -> None:
         """Hold back everything in both directions, with connections open, until `thaw`."""
         self._flowing.clear()
 
+    def hold_replies(self, *, carrying: bytes = b"") -> asyncio.Event:
+        """Hold back one connection's replies until `thaw`, while its requests go through.
+
+        The connection is the next one to send something that holds `carrying`. The event is set when the first of
+        its replies is here; one that has come before a fault is armed is not lost to that.
+        """
+        self._thawed.clear()
+        self._hold = _Armed(carrying, 0)
+        return self._hold.struck
+
     def thaw(self) -> None:
-        """Deliver what `freeze` held back, and let things flow again."""
+        """Deliver what `freeze` and `hold_replies` held back, and let things flow again."""
+        self._hold = None
+        self._thawed.set()
         self._flowing.set()
 
     def slicer(self, slice_bytes: int, delay_s: float = 0.0) -> None:
@@ -195,7 +213,7 @@ class FaultProxy:
             self._connections.discard(connection)
             for pump in connection.pumps:
                 pump.cancel()
-            for armed in (self._limit_data, self._timeout):
+            for armed in (self._limit_data, self._timeout, self._hold):
                 if armed is not None:
                     armed.forget(connection)
             await asyncio.gather(_close(connection.client), _close(connection.server))
@@ -203,7 +221,7 @@ class FaultProxy:
     async def _pump_requests(self, connection: _Connection, requests: asyncio.StreamReader) -> None:
         with suppress(ConnectionError):
             while data := await requests.read(CHUNK_BYTES):
-                for armed in (self._limit_data, self._timeout):
+                for armed in (self._limit_data, self._timeout, self._hold):
                     if armed is not None:
                         armed.notice(connection, data)
                 limit = self._limit_data
@@ -222,6 +240,9 @@ class FaultProxy:
             while data := await replies.read(CHUNK_BYTES):
                 lost = self._timeout
                 if lost is None or lost.connection is not connection:
+                    if self._hold is not None and self._hold.connection is connection:
+                        self._hold.struck.set()
+                        await self._thawed.wait()
                     await self._deliver(connection.client, data)
                     continue
                 await asyncio.sleep(lost.amount)

@@ -161,6 +161,24 @@ async def test_freeze_holds_everything_until_thaw(proxy: FaultProxy, through: Re
     assert await waiting == 1
 
 
+async def test_held_replies_come_with_the_thaw(proxy: FaultProxy, through: Redis, redis: Redis) -> None:
+    """Requests are carried out, other connections are answered, and what was held back is not lost to a later fault."""
+    reader, writer = await open_raw(proxy)
+    holding = proxy.hold_replies(carrying=b"first")
+    writer.write(b"INCR first\r\n")
+    await holding.wait()
+    struck = proxy.timeout_replies(carrying=b"second")
+    writer.write(b"INCR second\r\n")
+    while not await redis.exists("second"):
+        await asyncio.sleep(0.005)
+    assert await through.get("first") == b"1"
+    assert not struck.is_set()
+    proxy.thaw()
+    assert await read_to_end(reader) == b":1\r\n"
+    assert struck.is_set()
+    writer.close()
+
+
 async def test_slicer_delivers_in_small_pieces(proxy: FaultProxy) -> None:
     """A reply comes in pieces no larger than asked for, and whole in the end."""
     reader, writer = await open_raw(proxy)
@@ -175,13 +193,16 @@ async def test_slicer_delivers_in_small_pieces(proxy: FaultProxy) -> None:
 async def test_latency_delays_each_direction(proxy: FaultProxy, through: Redis) -> None:
     """A round trip takes at least twice the latency, and is quick again once it is lifted."""
     proxy.latency(0.15)
-    began_s = time.monotonic()
-    await through.ping()
-    assert time.monotonic() - began_s >= 0.3
+    assert await round_trip_s(through) >= 0.3
     proxy.latency(0)
+    # None that is delayed is that quick; any one may be slow for other reasons.
+    assert min([await round_trip_s(through) for _ in range(20)]) < 0.15
+
+
+async def round_trip_s(through: Redis) -> float:
     began_s = time.monotonic()
     await through.ping()
-    assert time.monotonic() - began_s < 0.3
+    return time.monotonic() - began_s
 
 
 async def test_down_refuses_and_up_welcomes(proxy: FaultProxy) -> None:
