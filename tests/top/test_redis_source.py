@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,14 +13,14 @@ from rlb.domain.snapshot import Snapshot
 from rlb.errors import SettingsError
 from rlb.settings import Settings
 from rlb_top.actions import ActionFailedError, StreamName
-from rlb_top.following import Lost, follow
+from rlb_top.following import follow
 from rlb_top.source import SourceLostError
 from rlb_top.sources.redis import RedisSource
 from tests.conftest import OwnServer
 from tests.servers.process import RedisServer
 from tests.support.assertions import eventually
+from tests.top.sources import PATIENCE_S, next_loss, next_snapshot, snapshot_of
 
-PATIENCE_S = 20.0
 FAST = {"interval_seconds": 0.1, "idle_interval_seconds": 0.1, "sweep_seconds": 0.1}
 READER = "user reader on >secret ~* +@all -@write -@dangerous +info +keys"
 ORDERS = StreamName("orders:eu", None, None)
@@ -40,19 +40,6 @@ async def source(server: RedisServer) -> AsyncIterator[RedisSource]:
     await made.close()
 
 
-async def until(source: RedisSource, is_it: Callable[[Snapshot], bool]) -> Snapshot:
-    """The first snapshot of which it is so."""
-    async with asyncio.timeout(PATIENCE_S):
-        snapshots = source.watch()
-        try:
-            async for snapshot in snapshots:
-                if is_it(snapshot):
-                    return snapshot
-        finally:
-            await snapshots.aclose()
-    raise AssertionError("the snapshots have ended")
-
-
 async def fill(redis: Redis, key: str = "orders:eu", count: int = 5) -> None:
     for number in range(count):
         await redis.xadd(key, {"n": number})
@@ -64,7 +51,7 @@ async def test_any_stream_is_found_with_its_groups_and_its_lag(source: RedisSour
     await redis.set("no-stream", "x")
     await redis.xgroup_create("orders:eu", "app", "0")
     await redis.xreadgroup("app", "c-1", {"orders:eu": ">"}, count=2)
-    found = await until(source, lambda each: each.totals.streams == 2 and each.totals.groups == 1)
+    found = await snapshot_of(source, lambda each: each.totals.streams == 2 and each.totals.groups == 1)
     streams = {each.key: each for each in found.streams}
     assert streams["orders:eu"].session_id is None
     assert streams["llm:stream:s-1:m"].session_id == "s-1"
@@ -76,10 +63,10 @@ async def test_any_stream_is_found_with_its_groups_and_its_lag(source: RedisSour
 async def test_what_changes_later_is_seen(source: RedisSource, redis: Redis) -> None:
     await fill(redis)
     await redis.xgroup_create("orders:eu", "app", "0")
-    await until(source, lambda each: each.totals.groups == 1 and each.streams[0].groups[0].lag == 5)
+    await snapshot_of(source, lambda each: each.totals.groups == 1 and each.streams[0].groups[0].lag == 5)
     await fill(redis, count=2)
     await fill(redis, "another")
-    await until(source, lambda each: each.totals.streams == 2 and each.streams[0].groups[0].lag == 7)
+    await snapshot_of(source, lambda each: each.totals.streams == 2 and each.streams[0].groups[0].lag == 7)
 
 
 async def test_nothing_is_written_and_it_may_not_even_write(
@@ -100,7 +87,7 @@ async def test_nothing_is_written_and_it_may_not_even_write(
             polls.add(snapshot.at)
             return len(polls) > 5
 
-        found = await until(source, is_enough)
+        found = await snapshot_of(source, is_enough)
         assert found.streams[0].groups[0].pending == 5
         assert [each.consumer for each in await source.pending(ORDERS, "app")] == ["c-1"] * 5
         await source.close()
@@ -113,7 +100,7 @@ async def test_only_what_the_patterns_name_is_watched(server: RedisServer, redis
     await fill(redis)
     await fill(redis, "jobs:1")
     source = RedisSource(settings(server.url, "orders:{region}"), limit=100)
-    found = await until(source, lambda each: each.totals.streams > 0)
+    found = await snapshot_of(source, lambda each: each.totals.streams > 0)
     assert [each.key for each in found.streams] == ["orders:eu"]
     await source.close()
 
@@ -123,7 +110,7 @@ async def test_the_totals_are_of_all_streams_and_the_rows_are_the_worst(server: 
         await fill(redis, f"orders:{number}", 1 + number)
         await redis.xgroup_create(f"orders:{number}", "app", "0")
     source = RedisSource(settings(server.url), limit=2)
-    found = await until(source, lambda each: each.totals.groups == 5)
+    found = await snapshot_of(source, lambda each: each.totals.groups == 5)
     assert len(found.streams) == 2
     assert found.totals.streams == 5
     await source.close()
@@ -163,15 +150,12 @@ async def test_a_redis_that_goes_is_lost_and_found_again(own_server: OwnServer) 
     source = RedisSource(settings(server.url), limit=10)
     events = follow(source)
     async with asyncio.timeout(PATIENCE_S):
-        assert isinstance(await anext(events), Snapshot)
+        await next_snapshot(events)
         server.kill()
-        while isinstance(lost := await anext(events), Snapshot):
-            pass
-        assert "not connected" in lost.reason
+        assert "not connected" in (await next_loss(events)).reason
         assert [each.state for each in await source.health() if each.name == "redis"] == ["down"]
         server.start()
-        while isinstance(await anext(events), Lost):
-            pass
+        await next_snapshot(events)
     await events.aclose()
     assert [each.state for each in await source.health() if each.name == "redis"] == ["up"]
     await source.close()

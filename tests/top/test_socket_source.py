@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from rlb.client import Bridge
-from rlb.domain.snapshot import Snapshot
 from rlb_top.actions import ActionFailedError, StreamName
-from rlb_top.following import Lost, follow
+from rlb_top.following import follow
 from rlb_top.source import SourceLostError
 from rlb_top.sources.socket import SocketSource
 from tests.servers.process import RedisServer
 from tests.support.sidecar import RunningSidecar, settings_of
+from tests.top.sources import PATIENCE_S, next_loss, next_snapshot, snapshot_of
 
-PATIENCE_S = 20.0
 S, M = "s-1", "meta-llama/Llama-3.1-8B"
 STREAM = StreamName(f"llm:stream:{S}:{M}", S, M)
 FOREIGN = StreamName("orders:eu", None, None)
@@ -46,19 +45,6 @@ async def source(sidecar: RunningSidecar) -> AsyncIterator[SocketSource]:
     await made.close()
 
 
-async def until(source: SocketSource, is_it: Callable[[Snapshot], bool]) -> Snapshot:
-    """The first snapshot of which it is so."""
-    async with asyncio.timeout(PATIENCE_S):
-        snapshots = source.watch()
-        try:
-            async for snapshot in snapshots:
-                if is_it(snapshot):
-                    return snapshot
-        finally:
-            await snapshots.aclose()
-    raise AssertionError("the snapshots have ended")
-
-
 async def write(bridge: Bridge, *tokens: str) -> None:
     async with bridge.generation(S, M) as generation:
         for token in tokens:
@@ -69,7 +55,7 @@ async def test_it_shows_what_the_sidecar_polls(source: SocketSource, bridge: Bri
     await source.connect()
     await write(bridge, "a", "b")
     await bridge.create_group(S, M, "g")
-    found = await until(source, lambda each: bool(each.streams and each.streams[0].groups))
+    found = await snapshot_of(source, lambda each: bool(each.streams and each.streams[0].groups))
     assert (found.streams[0].session_id, found.streams[0].groups[0].lag) == (S, 3)
     assert source.kind == "socket"
     assert source.interval_s is None
@@ -103,14 +89,10 @@ async def test_a_sidecar_that_goes_is_lost_and_found_again(valkey: RedisServer, 
     events = follow(source)
     async with asyncio.timeout(PATIENCE_S):
         with run(short_tmp / "s", valkey):
-            assert isinstance(await anext(events), Snapshot)
-        while isinstance(lost := await anext(events), Snapshot):
-            pass
-        assert isinstance(lost, Lost)
-        assert str(short_tmp) in lost.reason
+            await next_snapshot(events)
+        assert str(short_tmp) in (await next_loss(events)).reason
         with run(short_tmp / "s", valkey):
-            while isinstance(await anext(events), Lost):
-                pass
+            await next_snapshot(events)
             await events.aclose()
             await source.close()
 
