@@ -27,7 +27,7 @@ from tests.support.container import Container, eventually
 from tests.support.example_chart import with_dependency
 from tests.support.helm import CHART, HELM_4, needs_helm_4
 from tests.support.image import Image
-from tests.support.pod import METADATA, Pod, Spec, files_of, started, succeeds
+from tests.support.pod import METADATA, Pod, Spec, files_of, is_kept, started, succeeds
 from tests.support.started import free_port
 
 __all__ = ["image"]
@@ -138,7 +138,7 @@ def connected(sidecar: Container) -> None:
 def test_every_probe_of_the_sidecar_succeeds(app_pod: Pod, sidecar: Container, redis: RedisServer) -> None:
     spec = app_pod.container_spec("rlb")
     for probe in PROBES:
-        assert succeeds(sidecar, spec, spec[probe]), probe
+        assert is_kept(sidecar, spec, spec[probe]), probe
     connected(sidecar)
     assert b"user=rlb" in redis.command("CLIENT", "LIST")
 
@@ -207,7 +207,7 @@ def test_an_outage_of_redis_leaves_the_pod_in_service(app_pod: Pod, sidecar: Con
     redis.kill()
     eventually(lambda: sidecar.exec(["rlb", "health", "all"]).returncode == 1, "told of the outage", sidecar)
     for probe in PROBES:
-        assert succeeds(sidecar, spec, spec[probe]), probe
+        assert is_kept(sidecar, spec, spec[probe]), probe
     redis.start()
     connected(sidecar)
     assert produced(app_pod, "s") == 0
@@ -256,7 +256,7 @@ def test_the_observer_polls(image: Image, own_server: OwnServer, port: int, tmp_
     with pod.container(spec) as observer:
         started(observer, spec)
         for probe in PROBES:
-            assert succeeds(observer, spec, spec[probe]), probe
+            assert is_kept(observer, spec, spec[probe]), probe
         ask = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())"
         command = ["python", "-c", ask, f"http://127.0.0.1:{port}/metrics"]
         leads = re.compile(r"^rlb_monitor_leader\{.*\} 1\.0$", re.MULTILINE)
@@ -264,6 +264,6 @@ def test_the_observer_polls(image: Image, own_server: OwnServer, port: int, tmp_
         redis.kill()
         eventually(lambda: "rlb_redis_up 0.0" in observer.exec(command).stdout, "told of the outage", observer)
         for probe in PROBES:
-            assert succeeds(observer, spec, spec[probe]), probe
+            assert is_kept(observer, spec, spec[probe]), probe
         observer.send(signal.SIGTERM)
         assert observer.ended(pod.spec["terminationGracePeriodSeconds"]) == 0, observer.log

@@ -12,7 +12,7 @@ import pytest
 from tests.helm.documented import Value, all_values, leaves
 from tests.helm.generated import stale_files
 from tests.helm.user_chart import user_chart
-from tests.support.helm import CHART, HELM_4, KUBE_VERSION, REPOSITORY, Engine, RefusedError, needs_helm_4
+from tests.support.helm import CHART, HELM_4, REPOSITORY, Engine, Installation, RefusedError, needs_helm_4
 
 SECRET = "hunter2"
 REDIS = {"url": "redis://redis:6379"}
@@ -235,14 +235,7 @@ def render() -> Iterator[Render]:
 
         @cache
         def rendered(values: str) -> str:
-            return HELM_4.render_text(
-                chart,
-                {"rlb": json.loads(values)},
-                release="test",
-                namespace="llm",
-                api_versions=(),
-                kube_version=KUBE_VERSION,
-            )
+            return HELM_4.render_text(chart, {"rlb": json.loads(values)}, Installation())
 
         yield lambda values: rendered(json.dumps(values))
 

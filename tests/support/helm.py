@@ -44,48 +44,33 @@ class RefusedError(Exception):
     """The engine refused to render; the text is its own."""
 
 
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """As what a chart is rendered, and for which cluster."""
+
+    release: str = "test"
+    namespace: str = "llm"
+    api_versions: Sequence[str] = ()
+    kube_version: str = KUBE_VERSION
+
+
 @dataclass(frozen=True)
 class Engine:
     """One version of Helm."""
 
     name: str
 
-    def render(
-        self,
-        chart: Path,
-        values: Values | None = None,
-        *,
-        release: str = "test",
-        namespace: str = "llm",
-        api_versions: Sequence[str] = (),
-        kube_version: str = KUBE_VERSION,
-    ) -> list[dict[str, Any]]:
-        """The objects of a chart, ordered by kind and name.
+    def render(self, chart: Path, values: Values | None = None, **installation: Any) -> list[dict[str, Any]]:
+        """The objects of a chart, ordered by kind and name; further arguments are those of an `Installation`.
 
         Raises:
             RefusedError: the values do not fit the schema, or a template fails.
         """
-        text = self.render_text(
-            chart,
-            values or {},
-            release=release,
-            namespace=namespace,
-            api_versions=api_versions,
-            kube_version=kube_version,
-        )
+        text = self.render_text(chart, values or {}, Installation(**installation))
         objects = [document for document in yaml.load_all(text, YAML_LOADER) if document]
         return sorted(objects, key=lambda item: (item["kind"], item["metadata"]["name"]))
 
-    def render_text(
-        self,
-        chart: Path,
-        values: Values,
-        *,
-        release: str,
-        namespace: str,
-        api_versions: Sequence[str],
-        kube_version: str,
-    ) -> str:
+    def render_text(self, chart: Path, values: Values, installation: Installation) -> str:
         """The same as YAML, as `helm template` prints it but for the order."""
         raise NotImplementedError
 
@@ -97,24 +82,15 @@ class Engine:
 class Helm4(Engine):
     """Through `helm_python`."""
 
-    def render_text(
-        self,
-        chart: Path,
-        values: Values,
-        *,
-        release: str,
-        namespace: str,
-        api_versions: Sequence[str],
-        kube_version: str,
-    ) -> str:
+    def render_text(self, chart: Path, values: Values, installation: Installation) -> str:
         import helm_python
         from helm_python import _native
 
         options = {
-            "name": release,
-            "namespace": namespace,
-            "api_versions": list(api_versions),
-            "kube_version": kube_version,
+            "name": installation.release,
+            "namespace": installation.namespace,
+            "api_versions": list(installation.api_versions),
+            "kube_version": installation.kube_version,
         }
         try:
             with helm_python.Chart.load(chart) as loaded:
@@ -147,23 +123,14 @@ class Helm3(Engine):
     It heeds no `api_versions`, and cuts off what is longer than a quarter of a megabyte.
     """
 
-    def render_text(
-        self,
-        chart: Path,
-        values: Values,
-        *,
-        release: str,
-        namespace: str,
-        api_versions: Sequence[str],
-        kube_version: str,
-    ) -> str:
+    def render_text(self, chart: Path, values: Values, installation: Installation) -> str:
         return self._call(
             "helm_template",
-            release_name=release,
+            release_name=installation.release,
             chart=str(chart),
             values=values,
-            namespace=namespace,
-            kube_version=kube_version,
+            namespace=installation.namespace,
+            kube_version=installation.kube_version,
         )
 
     def lint(self, chart: Path, values: Values) -> list[str]:

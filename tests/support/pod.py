@@ -164,6 +164,11 @@ def succeeds(container: Container, spec: Spec, probe: Spec) -> bool:
         connection.close()
 
 
+def is_kept(container: Container, spec: Spec, probe: Spec) -> bool:
+    """Whether the kubelet leaves it alone: the probe does not fail as often in a row as makes it act."""
+    return any(succeeds(container, spec, probe) for _ in range(probe["failureThreshold"]))
+
+
 def started(container: Container, spec: Spec) -> None:
     """Wait as the kubelet waits: until the startup probe succeeds, or has failed too often."""
     probe = spec["startupProbe"]
