@@ -11,6 +11,7 @@ from rlb.redis_io.backoff import Backoff
 from rlb.redis_io.connect import open_connection
 from rlb.redis_io.link import Link, LinkBounds
 from rlb.settings import RedisSettings
+from tests.support.assertions import PATIENCE_S
 
 MIB = 1024 * 1024
 
@@ -19,7 +20,13 @@ class MakeLink(Protocol):
     """Starts a link to the Redis at `url`; settings of the section `redis` as keywords."""
 
     def __call__(
-        self, url: str, *, call_timeout_s: float = 2.0, ping_s: float = 5.0, buffer_bytes: int = MIB, **settings: Any
+        self,
+        url: str,
+        *,
+        call_timeout_s: float = PATIENCE_S,
+        ping_s: float = 5.0,
+        buffer_bytes: int = MIB,
+        **settings: Any,
     ) -> Link: ...
 
 
@@ -28,7 +35,7 @@ async def making_links() -> AsyncIterator[MakeLink]:
     links: list[Link] = []
 
     def make(
-        url: str, *, call_timeout_s: float = 2.0, ping_s: float = 5.0, buffer_bytes: int = MIB, **settings: Any
+        url: str, *, call_timeout_s: float = PATIENCE_S, ping_s: float = 5.0, buffer_bytes: int = MIB, **settings: Any
     ) -> Link:
         redis = RedisSettings(url=url, **{"backoff_min_s": 0.005, "backoff_max_s": 0.05, **settings})
         link = Link(

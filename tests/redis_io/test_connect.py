@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from rlb.errors import RedisUnavailableError
 from rlb.redis_io.connect import ConnectError, open_connection
 from rlb.redis_io.topology import Standalone
 from rlb.redis_io.wire import Wire
@@ -20,7 +19,7 @@ from rlb.settings import RedisSettings
 from tests.conftest import OwnServer
 from tests.servers.kinds import VALKEY_9
 from tests.servers.process import RedisServer
-from tests.support.assertions import eventually
+from tests.support.assertions import PATIENCE_S, eventually
 from tests.support.loops import limited_uvloop
 
 LOOPS = [limited_uvloop, asyncio.new_event_loop]
@@ -28,7 +27,7 @@ LOOPS = [limited_uvloop, asyncio.new_event_loop]
 
 async def ask(settings: RedisSettings, *command: bytes | str) -> object:
     """One command on a connection of its own."""
-    topology = Standalone(settings, 3.0)
+    topology = Standalone(settings, PATIENCE_S)
     topology.start()
     try:
         return await topology.main.call(*command)
@@ -78,7 +77,7 @@ async def test_a_password_file_is_read_at_every_attempt(own_server: OwnServer, t
     file = tmp_path / "password"
     file.write_text("first\n")
     settings = RedisSettings(url=server.url, username="app", password_file=file, auth_retry_s=1)
-    topology = Standalone(settings, 5.0)
+    topology = Standalone(settings, PATIENCE_S)
     topology.start()
     try:
         assert await topology.main.call(b"ACL", b"WHOAMI") == b"app"
@@ -95,11 +94,13 @@ async def test_wrong_credentials_are_tried_once(own_server: OwnServer) -> None:
     """One attempt a connection, then the long wait; the reason says so and holds no secret."""
     server = own_server(VALKEY_9)
     server.command("ACL", "SETUSER", "app", "on", ">right", "~*", "+@all")
-    settings = RedisSettings(url=server.url, username="app", password=SecretStr("SESAME"), auth_retry_s=30)
+    settings = RedisSettings(
+        url=server.url, username="app", password=SecretStr("SESAME"), auth_retry_s=30, connect_timeout_s=PATIENCE_S
+    )
     topology = Standalone(settings, 0.2)
     topology.start()
     try:
-        await eventually(lambda: "authentication refused" in (topology.main.reason or ""))
+        await eventually(lambda: all("authentication refused" in (link.reason or "") for link in topology.links))
         await asyncio.sleep(1)
         assert topology.main.reason is not None
         assert "SESAME" not in topology.main.reason
@@ -161,5 +162,7 @@ async def test_tls(valkey: RedisServer, short_tmp: Path) -> None:
     async with behind_tls(valkey.socket_path, good) as port:
         url = f"rediss://localhost:{port}"
         assert await ask(RedisSettings(url=url, tls_ca_file=good), b"PING") == b"PONG"
-        with pytest.raises(RedisUnavailableError, match="certificate refused"):
-            await ask(RedisSettings(url=url, tls_ca_file=other), b"PING")
+        with pytest.raises(ConnectError, match="certificate refused"):
+            await open_connection(
+                RedisSettings(url=url, tls_ca_file=other), "test", lambda transport: Wire(transport, lambda _: None)
+            )

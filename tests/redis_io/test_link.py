@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
+import select
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -20,7 +22,7 @@ from rlb.redis_io.replies import ConnectionLostError, ReplyError
 from tests.conftest import MakeFaultProxy, OwnServer
 from tests.redis_io.links import MIB, MakeLink
 from tests.servers.process import RedisServer
-from tests.support.assertions import eventually
+from tests.support.assertions import PATIENCE_S, eventually
 
 
 class Replies:
@@ -40,6 +42,11 @@ class Replies:
     @property
     def lost(self) -> list[int]:
         return [number for number, replies in self.of.items() if isinstance(replies[0], ConnectionLostError)]
+
+
+def rebind(link: Link, **bounds: float) -> None:
+    """Other waits for the calls, and for the connections, that begin from now on."""
+    link._bounds = dataclasses.replace(link._bounds, **bounds)  # type: ignore[arg-type]
 
 
 async def test_replies_come_in_order(valkey: RedisServer, make_link: MakeLink) -> None:
@@ -161,8 +168,9 @@ async def test_a_reply_that_does_not_come_drops_the_connection(
     started_s = time.monotonic()
     with pytest.raises(RedisUnavailableError, match="broke before its reply"):
         await link.call(b"PING")
-    assert 0.18 <= time.monotonic() - started_s < 1
+    assert time.monotonic() - started_s >= 0.18
     assert link.reason is not None
+    rebind(link, reply_timeout_s=PATIENCE_S)
     proxy.thaw()
     assert await link.call(b"PING") == b"PONG"
     assert link.connects == 2
@@ -174,10 +182,12 @@ async def test_slow_but_steady_replies_are_no_reason_to_drop(
 ) -> None:
     """What counts is the time since the last reply, not the age of the oldest command."""
     proxy = await fault_proxy(valkey)
-    link = make_link(proxy.url, reply_timeout_s=0.3)
+    link = make_link(proxy.url, reply_timeout_s=2)
     await link.ready()
-    proxy.slicer(7, delay_s=0.01)
+    proxy.slicer(7, delay_s=0.02)
+    started_s = time.monotonic()
     assert await link.batch([(b"PING",)] * 60) == [b"PONG"] * 60
+    assert time.monotonic() - started_s > 2
     assert link.connects == 1
 
 
@@ -186,8 +196,13 @@ async def test_a_stalled_loop_is_no_silent_redis(valkey: RedisServer, make_link:
     link = make_link(valkey.url, reply_timeout_s=0.2)
     await link.ready()
     waiting = asyncio.create_task(link.call(b"PING"))
+    # One turn for the call, one for the writing.
+    await asyncio.sleep(0)
     await asyncio.sleep(0)
     time.sleep(0.5)
+    assert link._opened is not None
+    connected = link._opened.transport.get_extra_info("socket").fileno()
+    assert select.select([connected], [], [], PATIENCE_S)[0], "there is a reply when the loop turns again"
     assert await waiting == b"PONG"
     assert link.connects == 1
 
@@ -197,12 +212,12 @@ async def test_an_idle_connection_is_asked_for_a_sign_of_life(
 ) -> None:
     """A connection that died in silence is found out without any traffic."""
     proxy = await fault_proxy(valkey)
-    link = make_link(proxy.url, reply_timeout_s=0.2, ping_s=0.1)
+    link = make_link(proxy.url, reply_timeout_s=2, ping_s=0.1)
     await link.ready()
     await asyncio.sleep(0.4)
     assert link.connects == 1
     proxy.freeze()
-    await eventually(lambda: not link.is_up, timeout_s=2)
+    await eventually(lambda: not link.is_up)
     proxy.thaw()
     await link.ready()
     assert link.connects == 2
@@ -218,9 +233,10 @@ async def test_a_link_that_is_down_answers_within_the_deadline(
     started_s = time.monotonic()
     with pytest.raises(RedisUnavailableError, match="cannot connect"):
         await link.call(b"PING")
-    assert 0.28 <= time.monotonic() - started_s < 1
+    assert time.monotonic() - started_s >= 0.28
     with pytest.raises(RedisUnavailableError):
         link.send(encode(b"PING"), lambda _: pytest.fail("it was not sent"))
+    rebind(link, call_timeout_s=PATIENCE_S)
     calling = asyncio.create_task(link.call(b"PING"))
     await asyncio.sleep(0.05)
     await proxy.up()
@@ -235,12 +251,13 @@ async def test_waits_between_attempts_grow(
     await proxy.down()
     link = make_link(proxy.url, backoff_min_s=0.01, backoff_max_s=0.2)
     await asyncio.sleep(1)
-    failures = link._backoff.failures
-    assert 5 <= failures <= 40
+    assert link._backoff.failures <= 40
+    await eventually(lambda: link._backoff.failures >= 5)
     await proxy.up()
-    started_s = time.monotonic()
+    failures = link._backoff.failures
     await link.ready()
-    assert time.monotonic() - started_s < 0.5
+    # One may have been under way.
+    assert link._backoff.failures <= failures + 1
 
 
 async def test_connections_that_do_not_hold_are_waited_between(
@@ -251,7 +268,8 @@ async def test_connections_that_do_not_hold_are_waited_between(
     link = make_link(proxy.url, backoff_min_s=0.02, backoff_max_s=0.2)
     link.on_up(lambda: none_of(proxy.reset_peer()))
     await asyncio.sleep(0.6)
-    assert 2 <= link.connects <= 25
+    assert link.connects <= 25
+    await eventually(lambda: link.connects >= 2)
 
 
 def none_of(_: object) -> None:
@@ -328,7 +346,7 @@ async def test_closing_while_it_connects(
     for _ in range(20):
         link = make_link(proxy.url)
         await asyncio.sleep(moment_s)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await link.close()
         assert not link.is_up
     await eventually(lambda: proxy.connection_count == 0)
@@ -383,11 +401,11 @@ async def junk_server(path: Path, upstream: Path, junk: bytes) -> AsyncIterator[
 async def test_a_server_that_restarts(own_server: OwnServer, make_link: MakeLink) -> None:
     """A killed server is found again at the same address, soon after it is back."""
     server = own_server()
-    link = make_link(server.url, call_timeout_s=5)
+    link = make_link(server.url)
     assert await link.call(b"PING") == b"PONG"
     server.kill()
     await eventually(lambda: not link.is_up)
     server.start()
-    started_s = time.monotonic()
+    failures = link._backoff.failures
     assert await link.call(b"PING") == b"PONG"
-    assert time.monotonic() - started_s < 1
+    assert link._backoff.failures <= failures + 1  # one may have been under way
