@@ -12,7 +12,7 @@ import pytest
 from grpc import StatusCode
 from requests.exceptions import ReadTimeout, SSLError
 
-from rlb.telemetry import otlp
+from rlb.telemetry import otlp, otlp_log
 from rlb.telemetry.otel_variables import tracing_settings
 from rlb.telemetry.otlp_cause import cause_of
 from rlb.telemetry.propagation import NOWHERE
@@ -83,6 +83,20 @@ def test_spans_for_nobody(protocol: str, caplog: pytest.LogCaptureFixture) -> No
         time.sleep(0.01)
     assert time.monotonic() - began_s < SOON_S
     check_log(caplog, protocol)
+
+
+def test_spans_for_somebody_who_does_not_answer(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is who hangs waited for, though no export has failed yet."""
+    monkeypatch.setattr(otlp_log, "UNANSWERED_S", 0.5)
+    settings = tracing_settings({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": protocol})
+    assert settings is not None
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        export = Export(settings, {}, Registry())
+        export.tracer.start_span("rlb.drain", NOWHERE).end()
+        began_s = time.monotonic()
+        export.close(LONG_S)
+        assert time.monotonic() - began_s < SOON_S
 
 
 @pytest.mark.parametrize(
