@@ -19,16 +19,32 @@ from dashboards.alerts.promql import (
     indented,
     told,
 )
+from dashboards.alerts.thresholds import FEWEST_FAILED_WRITES
 
 _LOST = increase_since_birth("rlb_group_lost_total", seen_by="rlb_poll_last_success_timestamp_seconds")
 _DROPPED = increase_since_birth("rlb_write_dropped_total", seen_by="rlb_build_info")
 
 _WAS_AWAY = "min_over_time(rlb_redis_up[15m]) == 0"
 
+_NOT_WRITTEN = f"""
+sum by (namespace, reason) (
+  (
+{indented(indented(_DROPPED))}
+  )
+  unless on ({TARGET}) {_WAS_AWAY}
+) > %%lostMessages%%"""
+"""Lost on the way to Redis: each sidecar's own, so the sum. Not what an outage of Redis has cost, of which RLBRedisDown
+tells."""
+
+_COULD_NOT_BE_WRITTEN = """that apps had handed over could not be written to Redis ({{ $labels.reason }}); the apps were
+told. First: {{ if eq $labels.reason "retry_exhausted" }}`rlb health` in a sidecar of the namespace: for a minute after
+the last, its line "writes" says why; after that the log does (append.refused)
+{{- else }}the write errors by type on the dashboard rlb / Overview{{ end }}"""
+
 MESSAGES_LOST = Alert(
     name="RLBMessagesLost",
-    # Lost on the way to a group: polled, so the greatest of what several tell. Lost on the way to Redis: each
-    # sidecar's own, so the sum; not what an outage of Redis has cost, of which RLBRedisDown tells.
+    # Lost on the way to a group: polled, so the greatest of what several tell, and nobody has been told but us, so
+    # from the first. Of what was lost on the way to Redis the apps know: a few messages wake nobody.
     expr=f"""
 max by ({GROUP}) (
   (
@@ -38,23 +54,30 @@ max by ({GROUP}) (
 ) > %%lostMessages%%
 and
 {HAS_READER}
-or
-sum by (namespace, reason) (
-  (
-{indented(indented(_DROPPED))}
-  )
-  unless on ({TARGET}) {_WAS_AWAY}
-) > %%lostMessages%%""",
+or{_NOT_WRITTEN} > {FEWEST_FAILED_WRITES}""",
     for_="",
     severity="critical",
     summary="Messages were lost.",
-    description="""
-About {{ $value | printf "%.0f" }} messages
-{{ if $labels.reason }}that apps had handed over could not be written to Redis ({{ $labels.reason }}); the apps were
-told. First: `rlb health`{{ else }}were trimmed before group {{ $labels.group }} on model {{ $labels.model }} had read
-them. First: `rlb groups`{{ end }}, and see whether it goes on.""",
+    description=f"""
+About {{{{ $value | printf "%.0f" }}}} messages
+{{{{ if $labels.reason }}}}{_COULD_NOT_BE_WRITTEN}{{{{ else }}}}were trimmed before group {{{{ $labels.group }}}} on model
+{{{{ $labels.model }}}} had read them. First: `rlb groups`, and see whether it goes on{{{{ end }}}}.""",
     dashboard="rlb-streams",
     variables=OF_GROUP,
+)
+
+A_FEW_LOST = Alert(
+    name="RLBMessagesLost",
+    # A minute's patience: what began slowly, or has nearly passed, is told by the rule above.
+    expr=f"{_NOT_WRITTEN} <= {FEWEST_FAILED_WRITES}",
+    for_="1m",
+    severity="warning",
+    summary="A few messages were lost.",
+    description=f"""
+About {{{{ $value | printf "%.0f" }}}} messages {_COULD_NOT_BE_WRITTEN}.""",
+    dashboard="rlb-overview",
+    variables=("namespace",),
+    labels={"case": "few"},
 )
 
 LOST_BY_OUTAGE = Alert(
@@ -188,4 +211,4 @@ First: `rlb dlq list -g {{ $labels.group }}`, then the log of the consumers{{ en
     variables=OF_GROUP,
 )
 
-ALERTS = (MESSAGES_LOST, LOST_BY_OUTAGE, RETENTION_AT_RISK, NEAR_CAPACITY, PENDING_STUCK, POISON)
+ALERTS = (MESSAGES_LOST, A_FEW_LOST, LOST_BY_OUTAGE, RETENTION_AT_RISK, NEAR_CAPACITY, PENDING_STUCK, POISON)

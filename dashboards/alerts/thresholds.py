@@ -106,7 +106,7 @@ _ALL = (
 
 FEWEST_FAILED_WRITES = 10
 FEWEST_SLOW_DELIVERIES = 100
-"""In the long window of a budget: a share of less than that calls nobody."""
+"""In the long window of a budget: a share of less than that calls nobody. Nor do so few failed writes in 15 minutes."""
 
 FEWEST_TOKENS_PER_SECOND = 1
 FEWEST_GENERATIONS = 20

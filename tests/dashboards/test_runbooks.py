@@ -140,7 +140,7 @@ def test_settings_metrics_and_events_exist() -> None:
         assert all(any(metric.startswith(each) for metric in metrics) for each in named), (name, named - metrics)
         camel = set(re.findall(r"`([a-z]+[A-Z]\w+)`", text)) - {"requestedAt", "podMonitorSelector"}
         assert camel - {"podMonitorNamespaceSelector"} <= thresholds, name
-        events = set(re.findall(r"\b((?:lease|probe|otlp|link|monitor|service)\.[a-z_]+)\b", text))
+        events = set(re.findall(r"\b((?:append|lease|probe|otlp|link|monitor|service)\.[a-z_]+)\b", text))
         assert events <= EVENTS, name
 
 
