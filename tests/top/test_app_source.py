@@ -71,6 +71,24 @@ async def test_a_fault_of_the_source_is_said_and_it_is_tried_again(caplog: pytes
     assert "scripted_source.py:" in vars(record)["place"]
 
 
+async def test_a_snapshot_that_the_history_cannot_take_is_such_a_fault() -> None:
+    source = ScriptedSource(losing(50), losing(51))
+    app = app_of(source)
+    add, told = app.state.history.add, []
+
+    def add_but_the_first(snapshot: Snapshot) -> None:
+        told.append(snapshot.at)
+        if len(told) == 1:
+            raise KeyError("billing")
+        add(snapshot)
+
+    app.state.history.add = add_but_the_first
+    async with app.run_test(size=(120, 24)) as pilot:
+        await until(pilot, lambda: len(table_of(pilot).rows) == 9)
+    assert told == [AT + 50, AT + 51]
+    assert source.watched == 2
+
+
 async def test_the_keys_work_while_the_source_is_away() -> None:
     source = ScriptedSource(losing(50))
     source.lose("gone")

@@ -90,12 +90,11 @@ class RlbTopApp(App[int]):
     @work(exclusive=True, group="source")
     async def _read(self) -> None:
         """Follow the source. Workers touch no widgets, they post messages."""
-        async for found in follow(self.state.source):
+        # The history is told there and not where it is shown, as a message may be replaced by the next.
+        async for found in follow(self.state.source, self.state.history.add):
             if isinstance(found, Lost):
                 self.post_message(SourceWasLost(found))
             else:
-                # Here and not where it is shown, as a message may be replaced by the next.
-                self.state.history.add(found)
                 self.post_message(SnapshotReceived(found))
         self.post_message(SourceEnded())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -26,17 +26,21 @@ class Lost:
     attempts: int
 
 
-async def follow(source: SnapshotSource) -> AsyncGenerator[Snapshot | Lost, None]:
+async def follow(
+    source: SnapshotSource, taken: Callable[[Snapshot], object] = lambda _: None
+) -> AsyncGenerator[Snapshot | Lost, None]:
     """Every snapshot, and a `Lost` for every attempt that failed; it ends only where a recording does.
 
-    A lost source is tried again by itself, after a pause that grows, and so is one with a fault. There is no word for
-    a source that is back: the next snapshot says it.
+    `taken` is told of each snapshot before; a fault of it is one of the attempt. A lost source is tried again by
+    itself, after a pause that grows, and so is one with a fault. There is no word for a source that is back: the next
+    snapshot says it.
     """
     attempts = 0
     while True:
         try:
             async with aclosing(source.watch()) as snapshots:
                 async for snapshot in snapshots:
+                    taken(snapshot)
                     attempts = 0
                     yield snapshot
         except Exception as error:  # noqa: BLE001 - of whatever kind: see faults
