@@ -29,7 +29,7 @@ from rlb.telemetry.otlp_log import ExportLog
 from rlb.telemetry.poll_counts import PollCounts
 from rlb.telemetry.polled import polled
 from rlb.telemetry.purse import possible_metrics
-from rlb.telemetry.registry import Registry
+from rlb.telemetry.registry import Registry, Sample
 from rlb.telemetry.self_metrics import Parts, PollState, QueueState, self_metrics
 
 EVERYTHING = MonitorSettings(top_streams=MAX_TOP, probe_seconds=1)
@@ -132,9 +132,11 @@ class Crowd:
             queue=(lambda: QueueState(1, 1)) if self.serves_apps else None,
             roles=lambda: roles,
             links=lambda: [Link(name) for name in POOLS],
-            poll=lambda: PollState(1.0, 1.0, leads=True),
+            poll=lambda: PollState(1.0, 1.0, leads=True, observed=True, lease="a"),
         )
         self.registry.observe_with(self_metrics(Settings(monitor=self.monitor), parts, {}))
+        # While no observer leads, there is no lease to name.
+        self.registry.observe_with(lambda: [Sample("rlb.monitor.observed", {}, 0)])
         self.registry.histogram("rlb.eventloop.lag").observe(1)
         ExportLog("metrics", self.registry).ok()
         ExportLog("traces", self.registry).ok()
