@@ -21,7 +21,6 @@ KEY = "llm:stream:s-1:m"
 LAG = 3
 WATCHING: dict[str, Any] = {
     "monitor": {"scope": "all", "interval_seconds": 0.1, "idle_interval_seconds": 0.1, "sweep_seconds": 0.2},
-    "redis": {"reply_timeout_s": 0.5, "connect_timeout_s": 0.5},
 }
 GAUGES = (
     "rlb_stream_count",
@@ -47,14 +46,18 @@ def lagging(key: str = KEY) -> list[Command]:
 
 def watching(path: Path, server: RedisServer, **redis: Any) -> RunningSidecar:
     """A sidecar that watches all streams; it is there before its Redis is found to be in order."""
-    changes = {**WATCHING, "redis": {**WATCHING["redis"], **redis}}
-    return RunningSidecar(settings_of(path, server.url, **changes), is_redis_up=False)
+    return RunningSidecar(settings_of(path, server.url, **WATCHING, redis=redis), is_redis_up=False)
 
 
 def shows_lag(looks: Looks, entries: float = LAG) -> None:
     """Wait until the lag is shown."""
     looks.until(lambda: looks.value("rlb_group_lag", group="g") == entries, f"a lag of {entries}")
     looks.until(lambda: looks.component("monitor")["state"] == "up", "a healthy monitor")
+
+
+def shown(looks: Looks) -> set[str]:
+    """The gauges that have a value."""
+    return {name for name in GAUGES if looks.value(name) is not None}
 
 
 def test_redis_that_is_gone(short_tmp: Path, own_server: OwnServer) -> None:
@@ -69,7 +72,7 @@ def test_redis_that_is_gone(short_tmp: Path, own_server: OwnServer) -> None:
         looks.until(lambda: looks.value("rlb_stream_entries_added_total", model="m") == 4, "four new entries")
         server.kill()
         looks.until(lambda: looks.value("rlb_redis_up") == 0, "rlb_redis_up 0")
-        assert {name: looks.value(name) for name in GAUGES} == dict.fromkeys(GAUGES)
+        looks.until(lambda: shown(looks) == set(), "the end of stale gauges")
         assert looks.value("rlb_stream_entries_added_total", model="m") == 4
         looks.until(lambda: looks.component("monitor")["state"] == "down", "a monitor that is down")
         assert looks.component("monitor")["reason"]
@@ -87,14 +90,14 @@ def test_redis_that_answers_nothing(short_tmp: Path, own_server: OwnServer) -> N
     """A frozen Redis holds up neither scrapes nor health, and is not taken for one without lag."""
     server = own_server()
     write(server, *lagging())
-    with watching(short_tmp / "s", server) as sidecar:
+    with watching(short_tmp / "s", server, reply_timeout_s=0.5, connect_timeout_s=0.5) as sidecar:
         looks = Looks(sidecar)
         shows_lag(looks)
         server.pause()
         try:
             looks.until(lambda: looks.value("rlb_group_lag") is None, "the end of stale gauges")
             looks.until(lambda: looks.value("rlb_redis_up") == 0, "rlb_redis_up 0")
-            assert {name: looks.value(name) for name in GAUGES} == dict.fromkeys(GAUGES)
+            looks.until(lambda: shown(looks) == set(), "the end of the other gauges")
             looks.until(lambda: looks.component("monitor")["state"] == "down", "a monitor that is down")
         finally:
             server.resume()
@@ -109,8 +112,8 @@ def test_user_who_may_not_ask(short_tmp: Path, own_server: OwnServer) -> None:
     with watching(short_tmp / "s", server, username="watcher", password="pw") as sidecar:
         looks = Looks(sidecar)
         looks.until(lambda: looks.value("rlb_poll_errors_total", error_type="NOPERM"), "refused commands")
+        looks.until(lambda: "NOPERM" in str(looks.component("monitor")["reason"]), "a monitor that says why")
         looks.until(lambda: looks.component("monitor")["state"] == "down", "a monitor that is down")
-        assert "NOPERM" in looks.component("monitor")["reason"]
         looks.until(lambda: looks.value("rlb_redis_up") == 1, "rlb_redis_up 1")
         assert looks.value("rlb_group_lag") is None
         with sidecar.connect() as client:
@@ -144,7 +147,7 @@ def test_key_that_becomes_something_else(short_tmp: Path, own_server: OwnServer)
         shows_lag(looks, 2 * LAG)
         write(server, ("DEL", KEY), ("SET", KEY, "text"), ("ZADD", "llm:streams", int(time.time() * 1000), KEY))
         shows_lag(looks, LAG)
-        assert looks.value("rlb_stream_count") == 1
+        looks.until(lambda: looks.value("rlb_stream_count") == 1, "one stream")
         write(server, ("DEL", KEY), *lagging())
         shows_lag(looks, 2 * LAG)
         assert looks.value("rlb_poll_errors_total", error_type="internal") in (None, 0)
@@ -169,7 +172,7 @@ def test_keys_that_come_and_go(short_tmp: Path, own_server: OwnServer) -> None:
         thread.start()
         try:
             polls = looks.value("rlb_poll_duration_seconds_count") or 0
-            looks.until(lambda: (looks.value("rlb_poll_duration_seconds_count") or 0) > polls + 20, "twenty polls")
+            looks.until(lambda: (looks.value("rlb_poll_duration_seconds_count") or 0) > polls + 10, "ten polls")
         finally:
             over.set()
             thread.join(20)
@@ -195,7 +198,7 @@ def test_names_that_are_no_text(short_tmp: Path, own_server: OwnServer) -> None:
     with watching(short_tmp / "s", server) as sidecar:
         looks = Looks(sidecar)
         shows_lag(looks)
-        assert looks.value("rlb_group_lag", group=r"\xff") == LAG + 1
+        looks.until(lambda: looks.value("rlb_group_lag", group=r"\xff") == LAG + 1, "the lag of the other group")
         assert looks.get("/v1/snapshot")[0] == 200
         assert looks.value("rlb_poll_errors_total", error_type="internal") in (None, 0)
 
@@ -211,34 +214,35 @@ def test_groups_without_end(short_tmp: Path, own_server: OwnServer) -> None:
         looks.until(lambda: looks.value("rlb_poll_errors_total", error_type="too_many_groups"), "word of it")
         # Most of them are told as `other`, and so is whatever comes after them; nothing is missing from the sum.
         looks.until(lambda: looks.value("rlb_group_lag") == MAX_GROUPS + LAG, "the lag of all that are watched")
-        held_s = 0.0
+        # That many groups are polled all the while: were the loop held by it, most looks would have to wait.
+        held_s: list[float] = []
         until_s = time.monotonic() + 1
-        while time.monotonic() < until_s:
+        while time.monotonic() < until_s or len(held_s) < 21:
             begun_s = time.monotonic()
             looks.get("/livez")
-            held_s = max(held_s, time.monotonic() - begun_s)
-        assert held_s < 2
+            held_s.append(time.monotonic() - begun_s)
+        assert sorted(held_s)[len(held_s) // 2] < 1
 
 
 @pytest.mark.timeout(120)
 def test_redis_that_is_loading(short_tmp: Path, own_server: OwnServer) -> None:
     """While Redis reads its data back it is not taken for empty; when it has, all is there again."""
     keys = 400
-    server = own_server(config=("key-load-delay 4000", "loading-process-events-interval-bytes 1024"))
+    server = own_server(config=("key-load-delay 6000", "loading-process-events-interval-bytes 1024"))
     write(server, *(("SET", f"filler:{number}", "x" * 100) for number in range(keys)), *lagging(), ("SAVE",))
     with watching(short_tmp / "s", server) as sidecar:
         looks = Looks(sidecar)
         shows_lag(looks)
         server.kill()
+        looks.until(lambda: looks.value("rlb_group_lag", group="g") is None, "the end of what was polled")
         loading = threading.Thread(target=server.start)
         loading.start()
         try:
-            told = set()
+            told = {looks.value("rlb_group_lag", group="g")}
             while loading.is_alive():
-                told.add((looks.value("rlb_group_lag", group="g"), looks.component("redis")["reason"]))
+                told.add(looks.value("rlb_group_lag", group="g"))
         finally:
             loading.join()
-        assert {lag for lag, _ in told} <= {None, float(LAG)}
-        assert any(lag is None for lag, _ in told)
+        assert told <= {None, float(LAG)}
         shows_lag(looks)
         assert looks.value("rlb_poll_errors_total", error_type="internal") in (None, 0)
