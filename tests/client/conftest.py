@@ -37,16 +37,30 @@ async def run_sidecar(valkey: RedisServer, short_tmp: Path) -> AsyncIterator[Run
         yield run
 
 
+REDELIVERING = pytest.mark.parametrize(
+    "rules",
+    [{"RLB_GROUPS__CLAIM_IDLE_MS": "300", "RLB_GROUPS__MAX_DELIVERIES": "1000"}],
+    ids=["redelivering"],
+)
+"""For a test in which deliveries come again by themselves, and as often as it likes."""
+
+
 @pytest.fixture
-async def sidecar(run_sidecar: RunSidecar) -> Path:
-    """The socket of a sidecar that redelivers soon and gives up early."""
-    return await run_sidecar(RLB_GROUPS__CLAIM_IDLE_MS="300", RLB_GROUPS__MAX_DELIVERIES="3")
+def rules() -> dict[str, str]:
+    """RLB_* variables of `sidecar`: it gives up early; what is not given back is not delivered again during a test."""
+    return {"RLB_GROUPS__MAX_DELIVERIES": "3"}
+
+
+@pytest.fixture
+async def sidecar(run_sidecar: RunSidecar, rules: dict[str, str]) -> Path:
+    """The socket of a sidecar with these rules."""
+    return await run_sidecar(**rules)
 
 
 @pytest.fixture
 async def bridge(sidecar: Path) -> AsyncIterator[Bridge]:
     """An open bridge to `sidecar`."""
-    async with Bridge(sidecar, patience_s=10) as opened:
+    async with Bridge(sidecar) as opened:
         yield opened
 
 
@@ -60,7 +74,7 @@ async def proxy(sidecar: Path, short_tmp: Path) -> AsyncIterator[FaultProxy]:
 @pytest.fixture
 async def shaky(proxy: FaultProxy) -> AsyncIterator[Bridge]:
     """An open bridge to `sidecar` by way of `proxy`."""
-    async with Bridge(proxy.listen_path, patience_s=10) as opened:
+    async with Bridge(proxy.listen_path) as opened:
         yield opened
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-PATIENCE_S = 15.0
+PATIENCE_S = 20.0
 
 
 async def messages_in(redis: Redis, session_id: str, model_id: str = "m") -> list[dict[str, Any]]:

@@ -10,7 +10,10 @@ import pytest
 from redis.asyncio import Redis
 
 from rlb import Bridge
+from rlb.bridge.durability import DurabilityProbe
+from rlb.bridge.ticket import Ticket
 from rlb.client.generation import WINDOW_LINES
+from rlb.domain.draft import Durability
 from rlb.errors import FencedError, InvalidMessageError, SidecarUnreachableError
 from tests.client.streams import eventually, messages_in, tokens_in
 from tests.servers.proxy import FaultProxy
@@ -229,14 +232,22 @@ async def test_the_ack_states_the_level_that_was_reached(bridge: Bridge, durabil
     assert generation.last_ack.durability == "written"
 
 
-async def test_a_slow_level_holds_up_only_its_own(bridge: Bridge) -> None:
+async def test_a_slow_level_holds_up_only_its_own(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tokens that only have to be written do not wait behind others that wait for a replica."""
+    reached, is_reached = DurabilityProbe.reached, asyncio.Event()
+
+    async def reached_late(probe: DurabilityProbe, ticket: Ticket) -> Durability:
+        await is_reached.wait()
+        return await reached(probe, ticket)
+
+    monkeypatch.setattr(DurabilityProbe, "reached", reached_late)
     async with bridge.generation("slow", "m", durability="replicated") as slow:
         await slow.produce("a")
-        async with asyncio.timeout(0.5), bridge.generation("fast", "m") as fast:
+        async with bridge.generation("fast", "m") as fast:
             for _ in range(100):
                 await fast.produce("b")
-        assert slow.acked == 0
+        assert (fast.acked, slow.acked) == (101, 0)
+        is_reached.set()
     assert slow.acked == 2
 
 
@@ -277,7 +288,7 @@ async def test_an_idle_connection_is_given_up(
 async def test_without_a_sidecar_the_error_names_the_path(short_tmp: Path) -> None:
     """Nobody has to guess which socket was tried, and nobody waits for one that never was there."""
     async with Bridge(f"{short_tmp}/none.sock") as bridge:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(15):
             with pytest.raises(SidecarUnreachableError, match=f"{short_tmp}/none.sock: No such file"):
                 async with bridge.generation("s", "m") as generation:
                     await generation.produce("a")

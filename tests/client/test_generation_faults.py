@@ -101,11 +101,13 @@ async def test_what_landed_before_a_crash_does_not_fence_what_follows(
         for number in range(TOKENS):
             if number == 100:
                 await generation.flush()
-                proxy.timeout_replies(timeout_s=1.0)
+                proxy.timeout_replies(timeout_s=60.0)
             if number == 120:
                 await eventually(lambda: stands(redis, "s", 120))
                 assert generation.acked == 100
                 await asyncio.to_thread(sidecar.kill)
+                proxy.reset_peer()
+                proxy.disarm()
                 await asyncio.to_thread(sidecar.start)
             await generation.produce(str(number))
     assert await is_whole(redis, "s")
@@ -134,9 +136,10 @@ async def test_a_frozen_sidecar_is_left_for_a_new_connection(own_sidecar: OwnSid
 
 async def test_a_quiet_generation_is_not_cut_off(own_sidecar: OwnSidecar, redis: Redis) -> None:
     """A model that thinks for longer than acks may take has no acks due."""
-    async with Bridge(own_sidecar().path, ack_timeout_s=0.2) as bridge, bridge.generation("s", "m") as generation:
+    async with Bridge(own_sidecar().path, ack_timeout_s=2.0) as bridge, bridge.generation("s", "m") as generation:
         await generation.produce("a")
-        await asyncio.sleep(1.0)
+        await generation.flush()
+        await asyncio.sleep(2.5)
         await generation.produce("b")
         await generation.flush()
         assert generation.opened_in == 1

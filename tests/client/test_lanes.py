@@ -81,17 +81,23 @@ async def test_workers_that_ran_out_of_work_are_replaced() -> None:
 async def test_a_stop_lets_running_jobs_finish_and_starts_no_other() -> None:
     """Within the deadline; what is late is cancelled."""
     lanes = Lanes(concurrency=2, capacity=10)
+    go_on, never = asyncio.Event(), asyncio.Event()
+    begun: list[str] = []
     ended: list[str] = []
 
-    async def job(name: str, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    async def job(name: str, until: asyncio.Event) -> None:
+        begun.append(name)
+        await until.wait()
         ended.append(name)
 
-    await lanes.add("a", lambda: job("quick", 0.05))
-    await lanes.add("a", lambda: job("next", 0))
-    await lanes.add("b", lambda: job("late", 60))
-    await asyncio.sleep(0.01)
-    assert await lanes.stop(0.2) == 2
+    await lanes.add("a", lambda: job("quick", go_on))
+    await lanes.add("a", lambda: job("next", go_on))
+    await lanes.add("b", lambda: job("late", never))
+    await eventually(lambda: set(begun) == {"quick", "late"})
+    stopping = asyncio.create_task(lanes.stop(0.2))
+    await asyncio.sleep(0)
+    go_on.set()
+    assert await stopping == 2
     assert ended == ["quick"]
 
 

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from rlb import Bridge, Delivery, Subscription
 from rlb.client.transport import LinkError
 from rlb.errors import InvalidMessageError, SidecarUnreachableError
-from tests.client.conftest import OwnSidecar
+from tests.client.conftest import REDELIVERING, OwnSidecar, RunSidecar
 from tests.client.streams import eventually, pending_in
 from tests.servers.proxy import FaultProxy
 
@@ -114,6 +114,7 @@ async def has_dead_letters(bridge: Bridge, group: str, count: int) -> bool:
     return len(await bridge.dead_letters(group)) == count
 
 
+@REDELIVERING
 async def test_what_is_let_go_of_comes_again(bridge: Bridge) -> None:
     """A delivery that was dropped without a word is delivered again when it has been idle for long enough."""
     await bridge.produce_token("s", "m", "a")
@@ -126,15 +127,17 @@ async def test_what_is_let_go_of_comes_again(bridge: Bridge) -> None:
     assert counts == [1, 2]
 
 
-async def test_another_consumer_gets_what_a_dead_one_held(bridge: Bridge) -> None:
+async def test_another_consumer_gets_what_a_dead_one_held(run_sidecar: RunSidecar) -> None:
     """Entries of a consumer that has gone are claimed by one that is there."""
-    await write(bridge, "s", 4)
-    taken = await take(bridge.subscribe("g", consumer="dead"), 5)
-    again = await take(bridge.subscribe("g", consumer="alive"), 5)
+    async with Bridge(await run_sidecar(RLB_GROUPS__CLAIM_IDLE_MS="2000")) as bridge:
+        await write(bridge, "s", 4)
+        taken = await take(bridge.subscribe("g", consumer="dead"), 5)
+        again = await take(bridge.subscribe("g", consumer="alive"), 5)
     assert [delivery.message.id for delivery in again] == [delivery.message.id for delivery in taken]
     assert {delivery.delivery_count for delivery in again} == {2}
 
 
+@REDELIVERING
 async def test_cut_connections_strand_nothing(shaky: Bridge, proxy: FaultProxy, redis: Redis) -> None:
     """Whatever was on its way when a connection was cut is delivered in the end, and every message is settled."""
     seen: set[str] = set()
@@ -164,7 +167,7 @@ async def all_settled(redis: Redis, session_id: str, group: str) -> bool:
 
 async def test_a_restarted_sidecar_strands_nothing(own_sidecar: OwnSidecar, redis: Redis) -> None:
     """Deliveries outlive the sidecar: those that the app holds are not given twice, and their acks count."""
-    sidecar = own_sidecar(RLB_GROUPS__CLAIM_IDLE_MS="5000")
+    sidecar = own_sidecar()
     async with Bridge(sidecar.path) as bridge:
         await write(bridge, "s", 49)
         found: list[Delivery] = []
@@ -185,6 +188,7 @@ async def test_a_restarted_sidecar_strands_nothing(own_sidecar: OwnSidecar, redi
         collecting.cancel()
 
 
+@REDELIVERING
 async def test_an_ack_that_cannot_be_told_is_an_error(shaky: Bridge, proxy: FaultProxy, sidecar: Path) -> None:
     """Every ack that waited for the same request learns of it, and the messages come again."""
     await write(shaky, "s", 2)

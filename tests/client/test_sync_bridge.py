@@ -25,7 +25,7 @@ from tests.client.streams import tokens_in
 @pytest.fixture
 def process(own_sidecar: OwnSidecar) -> SidecarProcess:
     """A sidecar outside of this thread's loop, which blocking calls would stop."""
-    return own_sidecar(RLB_GROUPS__CLAIM_IDLE_MS="300", RLB_GROUPS__MAX_DELIVERIES="3")
+    return own_sidecar()
 
 
 def bridge_threads() -> int:
@@ -208,7 +208,7 @@ def test_no_thread_is_left_behind(process: SidecarProcess, short_tmp: Path) -> N
     asyncio.run_coroutine_threadsafe(forgotten._bridge._close(), forgotten._loop_thread._shared.loop).result()
     del forgotten
     gc.collect()
-    until_s = time.monotonic() + 5
+    until_s = time.monotonic() + 15
     while bridge_threads() and time.monotonic() < until_s:
         time.sleep(0.01)
     assert bridge_threads() == 0
@@ -232,7 +232,7 @@ def test_closing_ends_the_waiting_of_other_threads(process: SidecarProcess) -> N
         waiting = threading.Thread(target=wait)
         waiting.start()
         time.sleep(0.1)
-    waiting.join(5)
+    waiting.join(15)
     assert not waiting.is_alive()
     assert isinstance(outcome[0], RuntimeError | SidecarUnreachableError)
 
