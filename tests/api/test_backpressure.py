@@ -41,7 +41,7 @@ def push(client: Client, piece: bytes, quiet_s: float = 0.7) -> bytes:
 @LOOPS
 def test_who_reads_no_acks_is_not_read_from(start_sidecar: StartSidecar, valkey: RedisServer, loop: str) -> None:
     """A producer that leaves its acks unread is stopped by a full socket; when it reads again, not one is missing."""
-    with start_sidecar(loop=loop).connect() as client:
+    with start_sidecar(loop=loop, append={"deadline_ms": 60_000}).connect() as client:
         client.send(CHUNKED)
         said = 0
         left = b""

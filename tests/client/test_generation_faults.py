@@ -51,6 +51,7 @@ async def test_cut_connections_lose_and_double_nothing(shaky: Bridge, proxy: Fau
                 case _:
                     proxy.timeout_replies()
 
+    await shaky.ready()
     cutting = asyncio.create_task(cut())
     generations = await asyncio.gather(*(answer(shaky, f"s-{number}", 0.015) for number in range(20)))
     await cutting
@@ -72,6 +73,7 @@ async def test_a_restarted_sidecar_loses_and_doubles_nothing(own_sidecar: OwnSid
             await asyncio.to_thread(sidecar.start)
 
     async with Bridge(sidecar.path) as bridge:
+        await bridge.ready()  # one that has never answered is not waited for
         restarting = asyncio.create_task(restart())
         answers = [answer(bridge, f"s-{number}", 0.0 if number % 2 else 0.01) for number in range(20)]
         # The fast ones begin over and over, so that restarts find generations of every age.

@@ -332,6 +332,7 @@ async def test_processing_goes_on_over_a_restart(own_sidecar: OwnSidecar, redis:
         seen.append(message.token)
 
     async with Bridge(sidecar.path) as bridge, StreamProcessor(bridge, "g", handle, consumer="c") as processor:
+        await bridge.ready()
         async with bridge.generation("s", "m") as generation:
             for number in range(200):
                 await generation.produce(str(number))

@@ -147,6 +147,7 @@ async def test_cut_connections_strand_nothing(shaky: Bridge, proxy: FaultProxy, 
             await delivery.ack()
             seen.add(delivery.message.id)
 
+    await shaky.ready()
     consuming = asyncio.create_task(consume())
     written = set()
     async with shaky.generation("s", "m") as generation:

@@ -65,6 +65,7 @@ async def test_each_answer_of_a_conversation_is_a_tail(bridge: Bridge) -> None:
 
 async def test_cut_connections_are_resumed_without_a_hole(shaky: Bridge, bridge: Bridge, proxy: FaultProxy) -> None:
     """While the answer is written the tail's connection is cut again and again: every token comes once."""
+    await shaky.ready()
     reading = asyncio.create_task(tokens(shaky.tail("s", "m", wait_s=30)))
     async with bridge.generation("s", "m") as generation:
         for number in range(300):
@@ -93,6 +94,7 @@ async def test_a_restarted_sidecar_is_resumed(own_sidecar: OwnSidecar) -> None:
     """A crash of the sidecar in mid-answer is a pause for producer and reader alike."""
     sidecar = own_sidecar()
     async with Bridge(sidecar.path) as bridge:
+        await bridge.ready()
         reading = asyncio.create_task(tokens(bridge.tail("s", "m", wait_s=30)))
         async with bridge.generation("s", "m") as generation:
             for number in range(100):
