@@ -1,18 +1,23 @@
-"""Sidecars for the tests of telemetry: processes of their own, with a port that can be scraped."""
+"""Sidecars and cores for the tests of telemetry: scraped, counted, traced."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
+from rlb.telemetry import tracing_session
 from tests.servers.process import RedisServer
+from tests.support.otlp import Collector
 from tests.support.process import SidecarProcess
+from tests.support.sidecar import RunningSidecar, settings_of
 from tests.support.started import free_port
+from tests.support.traced import TraceCore, tracing_cores
 from tests.telemetry.counted import CountedCore, StartCounted
+from tests.telemetry.traced_sidecar import StartTraced
 
 
 class ScrapedSidecar(SidecarProcess):
@@ -71,3 +76,32 @@ async def start(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StartCounted]:
 @pytest.fixture
 async def counted(start: StartCounted, valkey: RedisServer) -> CountedCore:
     return await start(valkey.url)
+
+
+@pytest.fixture
+async def trace(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TraceCore]:
+    async with tracing_cores(monkeypatch) as start:
+        yield start
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """Tracing is on, and what has no caller is not sampled."""
+    with Collector() as collector:
+        for name, value in collector.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
+        monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
+        monkeypatch.setattr(tracing_session, "CLOSE_S", 30.0)
+        yield collector
+
+
+@pytest.fixture
+def start_traced(valkey: RedisServer, short_tmp: Path) -> Iterator[StartTraced]:
+    with ExitStack() as at_exit:
+
+        def make(**changes: Any) -> RunningSidecar:
+            settings = settings_of(short_tmp / "rlb", valkey.url, **changes)
+            return at_exit.enter_context(RunningSidecar(settings))
+
+        yield make

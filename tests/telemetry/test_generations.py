@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from random import Random
-from typing import Any
 
 import pytest
 
 from rlb.telemetry import generations as module
-from rlb.telemetry.generations import Tracked
 from tests.servers.process import RedisServer
 from tests.support.assertions import eventually
 from tests.support.tokens import KEY, M
@@ -263,52 +260,3 @@ async def test_models_beyond_the_cap_are_counted_together(start: StartCounted, v
     assert counted.histogram("rlb.generation.tokens", model="other") == (3, 6)
     assert counted.values("rlb.cardinality.overflow", "attribute")["model"] == 2
     assert KEY not in str(list(counted.registry.collect()))
-
-
-@pytest.mark.parametrize("seed", range(4))
-async def test_whatever_happens_every_generation_ends_once(seed: int, start: StartCounted, valkey: RedisServer) -> None:
-    """Rivals, repeats, new openings, connections that go: what has begun is counted as ended, and no more is."""
-    counted = await start(valkey.url, generation={"stalled_seconds": 0.2, "abandoned_seconds": 0.5})
-    generations, random = counted.instruments._generations, Random(seed)
-    began: list[Tracked] = []
-    begin = generations._begin
-
-    def noting(*arguments: Any) -> Tracked | None:
-        generation = begin(*arguments)
-        if generation is not None and generation not in began:
-            began.append(generation)
-        return generation
-
-    generations._begin = noting  # type: ignore[method-assign]
-    connections = [counted.core.connection(fences=random.random() < 0.7) for _ in range(4)]
-    everyone = list(connections)
-    for number in range(600):
-        at = random.randrange(len(connections))
-        session, complete = f"s-{random.randrange(3)}", random.choice([None] * 5 + ["stop", "error"])
-        message_id = f"m-{random.randrange(number + 1)}" if random.random() < 0.5 else None
-        more: dict[str, Any] = {"session": session, "complete": complete, "message_id": message_id}
-        connections[at].send(random.choice(("x", "")), opens=random.random() < 0.1, **more)
-        if random.random() < 0.05:
-            leave(counted.core, connections[at])
-            connections[at] = counted.core.connection(fences=random.random() < 0.7)
-            everyone.append(connections[at])
-        if random.random() < 0.3:
-            await asyncio.sleep(random.choice((0, 0.001)))
-    for connection in everyone:
-        await connection.answers()
-        leave(counted.core, connection)
-    await eventually(lambda: not generations.open)
-    assert generations._ending == {}
-    assert len(began) > 20
-    assert sum(completed(counted).values()) == len(began)
-    assert counted.value("rlb.generation.active") == 0
-    whole = [generation for generation in began if generation.is_whole]
-    assert counted.histogram("rlb.generation.tokens") == (len(whole), sum(each.tokens for each in whole))
-    tickets = [ticket for connection in everyone for ticket in connection.sent]
-    failed = sum(ticket.error is not None for ticket in tickets)
-    repeated = sum(ticket.duplicate and ticket.error is None for ticket in tickets)
-    sent = counted.values("messaging.client.sent.messages", "error.type")
-    assert sent.pop(None) == len(tickets) - failed - repeated
-    assert sum(sent.values()) == failed
-    assert counted.values("rlb.sequence.anomalies", "anomaly").get("duplicate", 0) == repeated
-    assert counted.value("rlb.ingest.tokens") == sum(ticket.draft.tokens for ticket in tickets)

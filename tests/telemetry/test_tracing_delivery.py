@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from redis.asyncio import Redis
 
@@ -13,15 +11,9 @@ from rlb.telemetry import spans_delivery
 from tests.servers.process import RedisServer
 from tests.support.aged import age
 from tests.support.tokens import KEY, S
-from tests.support.traced import APP, UNSAMPLED, TraceCore, TracedCore, named, one, tracing_cores
+from tests.support.traced import APP, UNSAMPLED, TraceCore, TracedCore, named, one
 
 TRACE, SPAN = APP.split("-")[1:3]
-
-
-@pytest.fixture
-async def trace(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TraceCore]:
-    async with tracing_cores(monkeypatch) as start:
-        yield start
 
 
 async def generate(core: TracedCore, *, tokens: int = 3, session: str = S, **more: object) -> None:
