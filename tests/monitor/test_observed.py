@@ -134,6 +134,10 @@ async def test_a_user_who_is_given_the_right_is_answered(
     make_user(server, "sidecar", Settings())
     await eventually(lambda: sidecar.duty.observed)
     assert sidecar.duty.lease == lease_name(b"somebody")
+    # And taken away again: what was found before is not told for ever.
+    make_older_user(server)
+    await eventually(lambda: sidecar.duty.observed is None)
+    assert sidecar.monitor.is_fresh
     server.command("ACL", "DELUSER", USER)
 
 
