@@ -20,11 +20,8 @@ Two = tuple[RunningCore, RunningCore]
 
 @pytest.fixture
 async def two(start_core: StartCore, server: RedisServer) -> Two:
-    """Two sidecars on one Redis, which nothing hurries."""
-    return (
-        await start_core(server.url, append={"deadline_ms": 30_000}).ready(),
-        await start_core(server.url, append={"deadline_ms": 30_000}).ready(),
-    )
+    """Two sidecars on one Redis."""
+    return await start_core(server.url).ready(), await start_core(server.url).ready()
 
 
 async def take_over_by_generation(core: RunningCore) -> None:

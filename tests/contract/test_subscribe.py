@@ -222,6 +222,7 @@ async def test_what_could_not_be_sent_comes_again_in_order(core: RunningCore) ->
 async def test_a_subscriber_that_goes_leaves_nothing_behind(moment_s: float, core: RunningCore, redis: Redis) -> None:
     """Cancelled at any moment, what it took and did not pass on is what the same consumer gets next, in order."""
     await produce(core, ["s-0"], 150)
+    await core.core.groups.create(core.stream("s-0"), "g")
     seen: list[str] = []
     while len(seen) < 150:
         receiver = core.subscribe("g", "c", max_in_flight=50, acks=False)

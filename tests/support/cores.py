@@ -134,11 +134,15 @@ class StartCore(Protocol):
 
 @asynccontextmanager
 async def starting_cores() -> AsyncIterator[StartCore]:
-    """A factory of running cores, closed in the end, the last one first."""
+    """A factory of running cores, closed in the end, the last one first.
+
+    Their messages wait for longer than the test has patience, unless it says otherwise: none is refused for its age.
+    """
     cores: list[RunningCore] = []
 
     def start(url: str, **changes: dict[str, Any]) -> RunningCore:
-        core = RunningCore(settings_of(url, **changes))
+        append = {"deadline_ms": 20_000, **changes.pop("append", {})}
+        core = RunningCore(settings_of(url, append=append, **changes))
         cores.append(core)
         return core
 
