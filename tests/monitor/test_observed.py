@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -149,6 +150,28 @@ async def test_a_key_of_another_kind_is_no_lease(valkey: RedisServer, redis: Red
     assert sidecar.monitor.trouble is None
     await redis.delete(KEY)
     await eventually(lambda: sidecar.duty.observed is False)
+
+
+async def test_while_it_is_asked_the_last_answer_holds(own_server: OwnServer) -> None:
+    """A scrape may come at any moment: one without an answer would count the sidecar beside the observer."""
+    server = own_server()
+    server.command("SET", KEY, "somebody")
+    topology = Standalone(Settings.model_validate({"redis": {"url": server.url}}).redis, 1.0)
+    asks = observed.Observed(topology.main, Keys("llm:stream"))
+    topology.main.start()
+    try:
+        await asks.ask()
+        before = asks.leading
+        assert before == observed.Leading(lease_name(b"somebody"))
+        server.pause()
+        asking = asyncio.create_task(asks.ask())
+        await eventually(lambda: topology.main.in_flight_bytes)
+        assert asks.leading == before
+        server.resume()
+        await asking
+        assert asks.leading == before
+    finally:
+        await topology.main.close()
 
 
 async def test_without_redis_it_is_not_known(own_server: OwnServer, start: Start) -> None:

@@ -41,17 +41,17 @@ class Observed:
         self._denied_until_s = 0.0
 
     async def ask(self) -> None:
-        """Ask, and have no answer where Redis does not give one."""
+        """Ask, and have no answer where Redis does not give one. Until it is there, the last one holds."""
         if time.monotonic() < self._denied_until_s:
             return
-        self.leading = None
         try:
             held = await self._link.call(b"GET", self._key, what="observer")
         except ReplyError as error:
+            self.leading = None
             if error.is_denial:
                 self._denied_until_s = time.monotonic() + DENIED_S
                 _log.info("monitor.observer_not_asked", extra={"reason": f"Redis answered {error.summary}"})
         except ApiError:
-            pass  # The next poll tells.
+            self.leading = None
         else:
             self.leading = Leading(lease_name(held) if held is not None else None)
