@@ -16,6 +16,7 @@ from tests.monitor.oracle.subject import known, monitor_of
 from tests.monitor.oracle.wire import Command, Wire
 from tests.servers.process import RedisServer
 from tests.support.cores import settings_of
+from tests.support.loops import allow
 
 STREAMS = 60
 PIECE_BYTES = 100
@@ -68,6 +69,7 @@ def _traffic(server: RedisServer) -> Iterator[None]:
 @pytest.mark.timeout(120)
 async def test_nothing_is_lost_that_was_read_in_time(server: RedisServer, fault_proxy: MakeFaultProxy) -> None:
     """A poll's answers are of different moments; what was read and removed between them was not lost unread."""
+    allow(110)
     proxy = await fault_proxy(server)
     proxy.slicer(PIECE_BYTES)
     monitor = monitor_of(settings_of(proxy.url))
@@ -95,6 +97,7 @@ async def test_nothing_is_lost_that_was_read_in_time(server: RedisServer, fault_
 @pytest.mark.timeout(120)
 async def test_lag_under_traffic_is_a_lag_that_there_was(server: RedisServer) -> None:
     """Never below the least, never above the most that the group had to read while the poll ran."""
+    allow(110)
     monitor = monitor_of(settings_of(server.url))
     key = _key(0)
     monitor.watch([key])
