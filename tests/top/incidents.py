@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rlb.domain.snapshot import Snapshot
-from tests.support.scripted_source import AT, consumer, generation, group, snapshot, stream
+from tests.support.scripted_source import AT, ScriptedSource, consumer, generation, group, snapshot, stream
+
+WORST_FIRST = [
+    "billing on chat-7f3a",
+    "audit on batch-03",
+    "archive on chat-7f3a",
+    "search on chat-b2d4",
+    "app on chat-b2d4",
+    "app on chat-7f3a",
+    "app on chat-91c0",
+    "billing on chat-91c0",
+    "draft-11",
+]
+"""The rows of `losing`, as `keys_of` tells them."""
 
 
 def losing(second: int) -> Snapshot:
@@ -86,3 +99,17 @@ def incident(seconds: int = 60) -> Iterator[Snapshot]:
     for second in range(seconds):
         if not 20 <= second < 30:
             yield losing(second)
+
+
+def lags(**of: int) -> ScriptedSource:
+    """A source with one picture of these groups and their lags."""
+    return ScriptedSource(picture(**of))
+
+
+def picture(at: float = AT, **of: int) -> Snapshot:
+    """A snapshot of groups with these lags, each on a stream of its own."""
+    streams = [
+        stream(name, "m", group(name, lag=lag, lag_seconds=float(lag), status="lagging" if lag else "ok"))
+        for name, lag in of.items()
+    ]
+    return snapshot(*streams, at=at)
