@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from tests.support.example_chart import EXAMPLES
 from tests.support.http import session
 from tests.support.openai_chunks import ROLE, USAGE, chat
 from tests.support.sidecar import RunningSidecar, settings_of
+from tests.support.started import free_port
 
 SCRIPT = EXAMPLES / "vllm" / "files" / "gateway.py"
 MODEL = "mistralai/Mistral-7B-Instruct-v0.3"
@@ -81,9 +81,7 @@ def sidecar(valkey: RedisServer, short_tmp: Path) -> Iterator[RunningSidecar]:
 @pytest.fixture
 async def gateway(model_server: tuple[ModelServer, str], sidecar: RunningSidecar) -> AsyncIterator[Gateway]:
     """The script as a process, as in its container, and a client of it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {"UPSTREAM": model_server[1], "PORT": str(port), "RLB_SOCKET__PATH": str(sidecar.path)}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RLB_")}
     with subprocess.Popen([sys.executable, str(SCRIPT)], env={**kept, **environment}) as process:

@@ -15,6 +15,7 @@ import pytest
 
 from rlb_top.serving import _without_serving
 from tests.cli.processes import PATIENCE_S, clean_environment
+from tests.support.started import free_port
 from tests.top.incident import DATA
 
 
@@ -28,8 +29,7 @@ class Page:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "rlb_top", "--replay", str(DATA), "--serve", "--port", str(port)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=clean_environment(), text=True)
     assert process.stderr is not None
