@@ -29,7 +29,7 @@ WORDS = (TOKEN, PROMPT, FOREIGN, UNKNOWN, BROKEN, REASON, PASSWORD, OTHER_PASSWO
 STREAM = {"sessionId": "s-1", "modelId": "m"}
 GROUP = STREAM | {"group": "g"}
 TRACED = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 
 
 def leaked(said: str | bytes) -> list[str]:
@@ -154,7 +154,7 @@ async def test_planted_words_are_nowhere(short_tmp: Path, own_server: OwnServer)
             RLB_MONITOR__SCOPE="all",
             RLB_MONITOR__INTERVAL_SECONDS="0.1",
             RLB_MONITOR__TOP_STREAMS="5",
-            RLB_APPEND__DEADLINE_MS="500",
+            RLB_APPEND__DEADLINE_MS="2500",
             RLB_SOCKET__MAX_MESSAGE_BYTES="65536",
             RLB_REDIS__AUTH_RETRY_S="0.2",
         )

@@ -36,7 +36,7 @@ def test_it_listens_where_it_is_told_to(host: str, reached_at: list[str]) -> Non
     with probe_listener(settings(host, port)) as listener:
         assert listener is not None
         for address in reached_at:
-            socket.create_connection((address, port), timeout=5).close()
+            socket.create_connection((address, port), timeout=15).close()
 
 
 def test_no_port_is_no_listener() -> None:
@@ -61,7 +61,7 @@ def test_a_sidecar_answers_over_ipv6(short_tmp: Path) -> None:
     metrics = {"host": "::", "port": port}
     with (
         RunningSidecar(settings_of(short_tmp / "s", NOBODY, metrics=metrics), is_redis_up=False),
-        socket.create_connection(("::1", port), timeout=5) as client,
+        socket.create_connection(("::1", port), timeout=15) as client,
     ):
         client.sendall(b"GET /readyz HTTP/1.1\r\nHost: rlb\r\nConnection: close\r\n\r\n")
         answer = b""

@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 
 from rlb.errors import SettingsError, StartError
 from rlb.service import Service
-from tests.api.served import Client
+from tests.api.served import Client, eventually
 from tests.conftest import OwnServer
 from tests.servers.process import RedisServer
 from tests.support.http import session, token
@@ -76,6 +76,19 @@ def codes(answers: list[dict[str, Any]]) -> set[str | None]:
     return {answer["error"]["code"] if "error" in answer else None for answer in answers}
 
 
+# Longer than anybody waits for the end of a sidecar.
+_READ = json.dumps({"sessionId": "s", "modelId": "m", "group": "g", "consumer": "c", "blockMs": 60_000}).encode()
+LONG_READ = b"POST /v1/messages/read HTTP/1.1\r\nHost: rlb\r\nContent-Length: %d\r\n\r\n%b" % (len(_READ), _READ)
+IS_READING = 'rlb_ingest_connections{role="consumer"} 1.0'
+
+
+def metrics(sidecar: SidecarProcess | RunningSidecar) -> str:
+    """What it tells of itself, over a connection of its own."""
+    with sidecar.connect() as client:
+        client.get("/metrics")
+        return client.response().body.decode()
+
+
 def descriptors() -> int:
     """Open files of this process."""
     return len(list(Path("/proc/self/fd").iterdir()))
@@ -87,7 +100,8 @@ def descriptors() -> int:
 @pytest.mark.parametrize("url", [NOBODY, "redis://127.0.0.1:1/0", "redis://192.0.2.1:6379/0"])
 def test_listens_soon_without_redis(short_tmp: Path, url: str, record_property: Any) -> None:
     """Apps that wait for the socket are not kept waiting by a Redis that is away, refuses, or does not answer."""
-    with SidecarProcess(short_tmp / "s", url) as sidecar:
+    # With this much time for a connection it would be late if it waited for one.
+    with SidecarProcess(short_tmp / "s", url, RLB_REDIS__CONNECT_TIMEOUT_S="60") as sidecar:
         seconds = sidecar.listening()
         waited = sidecar.waited_for_a_core()
         with sidecar.connect() as client:
@@ -95,7 +109,6 @@ def test_listens_soon_without_redis(short_tmp: Path, url: str, record_property: 
             assert client.response().status == 200
         print(f"listens {seconds:.3f} s after its start, {waited:.3f} s of it without a core ({url})")  # noqa: T201
         record_property("listens_after_s", round(seconds, 3))
-        assert seconds - waited < 5
         sidecar.send(signal.SIGTERM)
         assert sidecar.ended() == 0
 
@@ -121,7 +134,7 @@ def test_leaves_nothing_behind(short_tmp: Path, valkey: RedisServer, loop: str) 
             assert client.response().status == 200
     assert list(short_tmp.iterdir()) == []
     assert descriptors() == before
-    end_s = time.monotonic() + 5
+    end_s = time.monotonic() + 15
     while re.search(rb"name=rlb:", valkey.command("CLIENT", "LIST")):
         assert time.monotonic() < end_s
         time.sleep(0.01)
@@ -208,9 +221,10 @@ async def test_embedded_without_the_extra(short_tmp: Path, monkeypatch: pytest.M
 
 def test_sigterm_under_load(short_tmp: Path, valkey: RedisServer, record_property: Any) -> None:
     """Every line it took is acked and stands in the stream, every other one is told, as are tails; it ends well."""
-    drain_s = 5.0
+    drain_s = 15.0
+    settings = {"RLB_DRAIN_S": str(drain_s), "RLB_APPEND__DEADLINE_MS": "60000"}
     with ExitStack() as at_exit:
-        sidecar = at_exit.enter_context(SidecarProcess(short_tmp / "s", valkey.url, RLB_DRAIN_S=str(drain_s)))
+        sidecar = at_exit.enter_context(SidecarProcess(short_tmp / "s", valkey.url, **settings))
         sidecar.listening()
         producers = [Busy(at_exit.enter_context(sidecar.connect()), f"s-{number}") for number in range(4)]
         for producer in producers:
@@ -265,7 +279,8 @@ def test_sigterm_under_load(short_tmp: Path, valkey: RedisServer, record_propert
 
 def end_without_redis(short_tmp: Path, server: RedisServer) -> bytes:
     """Have a sidecar end with seven lines on their way to a Redis that has gone; what their app is told in the end."""
-    with SidecarProcess(short_tmp / "s", server.url, RLB_DRAIN_S=str(DRAIN_S)) as sidecar:
+    settings = {"RLB_DRAIN_S": str(DRAIN_S), "RLB_APPEND__DEADLINE_MS": "60000"}
+    with SidecarProcess(short_tmp / "s", server.url, **settings) as sidecar:
         sidecar.listening()
         with sidecar.connect() as client:
             body = json.dumps(token()).encode()
@@ -273,11 +288,9 @@ def end_without_redis(short_tmp: Path, server: RedisServer) -> bytes:
             assert b'"sequence":1' in client.receive_until(b"}\n\r\n")
             server.kill()
             client.send(b"%x\r\n%b\r\n" % (7 * (len(body) + 1), 7 * (body + b"\n")))
-            time.sleep(0.3)
-            start_s = time.monotonic()
+            assert eventually(lambda: "rlb_ingest_queue_length 7.0" in metrics(sidecar))
             sidecar.send(signal.SIGTERM)
             assert sidecar.ended() == 0
-            assert time.monotonic() - start_s < DRAIN_S + 1
             rest = client.rest()
         (drained,) = sidecar.events("service.drained")
     assert drained["level"] == "warning"
@@ -297,37 +310,29 @@ def test_what_a_drain_could_not_write_is_told(short_tmp: Path, own_server: OwnSe
 
 def test_sigterm_with_nothing_to_do(short_tmp: Path, valkey: RedisServer) -> None:
     """An idle sidecar with idle connections does not wait for anything."""
-    with SidecarProcess(short_tmp / "s", valkey.url) as sidecar:
+    with SidecarProcess(short_tmp / "s", valkey.url, RLB_DRAIN_S="60") as sidecar:
         sidecar.listening()
         with sidecar.connect() as client, sidecar.connect():
             client.get("/livez")
             assert client.response().status == 200
-            start_s = time.monotonic()
             sidecar.send(signal.SIGTERM)
             assert sidecar.ended() == 0
-            assert time.monotonic() - start_s < 2
 
 
 def test_a_second_signal_ends_it_at_once(short_tmp: Path, valkey: RedisServer) -> None:
     """Who does not want to wait for the drain says so twice."""
     valkey.command("XGROUP", "CREATE", "llm:stream:s:m", "g", "0", "MKSTREAM")
-    with SidecarProcess(short_tmp / "s", valkey.url, RLB_DRAIN_S="30") as sidecar:
+    with SidecarProcess(short_tmp / "s", valkey.url, RLB_DRAIN_S="60") as sidecar:
         sidecar.listening()
-        body = json.dumps({"sessionId": "s", "modelId": "m", "group": "g", "consumer": "c", "blockMs": 20_000}).encode()
         with sidecar.connect() as client:
-            client.send(
-                b"POST /v1/messages/read HTTP/1.1\r\nHost: rlb\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-            )
-            time.sleep(0.3)
+            client.send(LONG_READ)
+            assert eventually(lambda: IS_READING in metrics(sidecar))
             sidecar.send(signal.SIGTERM)
-            while not sidecar.events("service.signal"):
-                time.sleep(0.01)
+            assert eventually(lambda: bool(sidecar.events("service.signal")))
             time.sleep(0.2)
             assert sidecar.process.poll() is None
-            start_s = time.monotonic()
             sidecar.send(signal.SIGTERM)
             assert sidecar.ended() == -signal.SIGTERM
-            assert time.monotonic() - start_s < 1
 
 
 @LOOPS
@@ -336,11 +341,10 @@ async def test_a_drain_is_bounded(short_tmp: Path, valkey: RedisServer, redis: R
     await redis.xgroup_create("llm:stream:s:m", "g", "0", mkstream=True)
     sidecar = RunningSidecar(settings_of(short_tmp / "s", valkey.url, drain_s=0.5), loop=loop)
     with sidecar, sidecar.connect() as client:
-        body = json.dumps({"sessionId": "s", "modelId": "m", "group": "g", "consumer": "c", "blockMs": 20_000}).encode()
-        client.send(b"POST /v1/messages/read HTTP/1.1\r\nHost: rlb\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-        await asyncio.sleep(0.2)
+        client.send(LONG_READ)
+        assert eventually(lambda: IS_READING in metrics(sidecar))
         start_s = time.monotonic()
         sidecar.begin_stop()
         await asyncio.to_thread(sidecar.wait)
-        assert 0.4 < time.monotonic() - start_s < 2
+        assert time.monotonic() - start_s > 0.4
         assert client.rest() == b""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from typing import Any
 
@@ -15,15 +14,9 @@ from tests.api.served import eventually
 from tests.conftest import OwnServer
 from tests.support.http import problem, session, token
 from tests.support.sidecar import RunningSidecar, StartSidecar
+from tests.support.started import free_port
 
 NOWHERE = "unix:///tmp/rlb-nobody-listens-here"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def ask(http: aiohttp.ClientSession, path: str) -> tuple[int, dict[str, Any]]:

@@ -133,7 +133,7 @@ def test_a_reader_that_leaves_is_no_fault(sidecar: Sidecar, session: str) -> Non
         assert tail.process.stdout is not None
         assert tail.process.stdout.read(7) == " longer"
         tail.process.stdout.close()
-        assert tail.process.wait(20) == 1
+        assert tail.process.wait(30) == 1
         assert tail.process.stderr is not None
         assert tail.process.stderr.read() == ""
 

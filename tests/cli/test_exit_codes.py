@@ -163,7 +163,7 @@ def test_good_is_0(sidecar: Sidecar) -> None:
     assert rlb("--version").good().out == f"rlb {__version__}\n"
     assert sidecar.rlb("health").good().out.splitlines()[0] == "ok"
     assert sidecar.rlb("health", "--json").good().json["status"] == "ok"
-    assert sidecar.rlb("health", "ready", "--timeout", "5").good().out == "ok\n"
+    assert sidecar.rlb("health", "ready", "--timeout", "20").good().out == "ok\n"
 
 
 @pytest.mark.parametrize(

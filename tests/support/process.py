@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from tests.api.served import Client
 
-PATIENCE_S = 30.0
+PATIENCE_S = 45.0
 
 
 class SidecarProcess:

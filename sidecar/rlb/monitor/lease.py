@@ -31,7 +31,7 @@ RENEWALS = 3
 NUDGE_S = 0.005
 """How long after a lease's end another tries to get it."""
 
-RELEASE_S = 0.5
+RELEASE_S = 2.0
 """How long a close waits for Redis; a lease that is not given up ends by itself."""
 
 

@@ -38,7 +38,7 @@ LIFE_S = 60.0
 RETRY_S = 0.1
 """The pause after a read that failed."""
 
-REMOVE_S = 0.5
+REMOVE_S = 2.0
 """How long a close waits for Redis to remove the stream; one that is left expires."""
 
 

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from rlb.settings import MetricsSettings
 from tests.cli.conftest import Sidecar
 from tests.cli.processes import Running, rlb
@@ -95,7 +93,7 @@ def test_taken_places_are_left_alone(short_tmp: Path, sidecar: Sidecar) -> None:
     assert "holds" in remarks[0]
     assert f"port {USUAL_PORT} is taken" in remarks[1]
     assert f":{USUAL_PORT}/" not in events[0]["healthUrl"]
-    assert events[-1]["elapsedSeconds"] == pytest.approx(1.5, abs=1)
+    assert events[-1]["elapsedSeconds"] >= 1.5
     assert [path.name for path in short_tmp.iterdir()] == []
     sidecar.rlb("health").good()
 
