@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboards.alerts.alert import Alert
 from dashboards.alerts.promql import PROCESS, REDIS_AWAY, TARGET, WHERE, increase_since_birth, indented
+from dashboards.alerts.thresholds import MOST_RESTARTS
 
 OF_PROCESS = ("namespace", "job", "instance")
 
@@ -94,10 +95,12 @@ messages go the same way. First: its log (probe.failed says why).""",
     variables=OF_PROCESS,
 )
 
+_HAS_TOLD = f"on ({PROCESS}) present_over_time(rlb_build_info[3d])"
+
 DOWN = Alert(
     name="RLBDown",
-    # A target of rlb is one that has told so: this needs no job's name.
-    expr=f"up == 0 and on ({TARGET}) present_over_time(rlb_build_info[3d])",
+    # A target of rlb is one that has told so: this needs no job's name. By pod too, as addresses are given again.
+    expr=f"up == 0 and {_HAS_TOLD}",
     for_="5m",
     severity="critical",
     summary="A process of rlb does not answer.",
@@ -106,6 +109,68 @@ DOWN = Alert(
 messages, or it is the observer that nobody hears of. First: `kubectl describe pod` and the log of container rlb.""",
     dashboard="rlb-sidecar",
     variables=OF_PROCESS,
+)
+
+RESTARTS = Alert(
+    name="RLBDown",
+    # One that is started again each time never fails to answer for as long as the rule above waits, and is away for
+    # most of the time nevertheless. Two restarts are a person at work, or one without memory and the next in order.
+    expr=f"changes(process_start_time_seconds[20m]) > {MOST_RESTARTS} and {_HAS_TOLD}",
+    for_="",
+    keep_firing_for="10m",
+    severity="critical",
+    summary="A process of rlb starts again and again.",
+    description=f"""
+{WHERE} has started {{{{ $value }}}} times in 20 minutes: each end cuts off the apps beside it in the middle of what
+they send and read, and until the next start they can do neither. First: `kubectl logs --previous` of container rlb, and
+`kubectl describe pod` for how it ended (OOMKilled, exit code, liveness probe).""",
+    dashboard="rlb-sidecar",
+    variables=OF_PROCESS,
+    labels={"case": "restarts"},
+)
+
+_LIKE = "namespace, job, container"
+
+_NEVER_TOLD = f"""
+up{{container!=""}} == 0
+and on ({_LIKE})
+present_over_time(rlb_build_info{{container!=""}}[3d])
+unless {_HAS_TOLD}"""
+"""Targets that have never told what they are, where the same container of the same job does: what a PodMonitor finds.
+Where targets have no such label, as in a file of them, nothing tells them from other programs."""
+
+_DID_NOT_START = f"""
+{WHERE} has not answered Prometheus since it was made, so rlb has not started in it: its apps wait, or cannot send."""
+
+NEW_DOWN = Alert(
+    name="RLBDown",
+    # A ticket: nobody is served by this pod yet. Long enough for images, and for what other init containers fetch.
+    expr=_NEVER_TOLD,
+    for_="10m",
+    severity="warning",
+    summary="A new process of rlb does not start.",
+    description=f"""
+{_DID_NOT_START} First: `kubectl describe pod`: exit code 78 is a bad setting, which the last line of the log of
+container rlb names; an init container that is still at work is no fault.""",
+    dashboard="rlb-sidecar",
+    variables=OF_PROCESS,
+    labels={"case": "new"},
+)
+
+NONE_STARTS = Alert(
+    name="RLBDown",
+    expr=f"""{_NEVER_TOLD}
+unless on ({_LIKE})
+up == 1""",
+    for_="30m",
+    severity="critical",
+    summary="No new process of rlb starts, and none of the old ones is left.",
+    description=f"""
+{_DID_NOT_START} Nor is there any other that works in job {{{{ $labels.job }}}}. First: `kubectl describe pod`: exit
+code 78 is a bad setting, which the last line of the log of container rlb names: roll that back.""",
+    dashboard="rlb-sidecar",
+    variables=OF_PROCESS,
+    labels={"case": "new"},
 )
 
 TARGETS_MISSING = Alert(
@@ -190,6 +255,9 @@ ALERTS = (
     NO_LEADER,
     PROBE_FAILING,
     DOWN,
+    RESTARTS,
+    NEW_DOWN,
+    NONE_STARTS,
     TARGETS_MISSING,
     EVENT_LOOP_LAG,
     CARDINALITY_OVERFLOW,

@@ -115,6 +115,9 @@ FEWEST_GENERATIONS = 20
 AWAY_RATIO = 0.5
 """Part of the sidecars of a namespace that have to have lost Redis for that to explain its errors."""
 
+MOST_RESTARTS = 2
+"""Of one process in place, in 20 minutes, before somebody is called; a rollout makes new ones."""
+
 DEAD_SECONDS = 3600
 """Age of a backlog on streams that nobody has written to since, from which on nobody is woken for it."""
 
