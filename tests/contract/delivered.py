@@ -9,6 +9,9 @@ from redis.asyncio import Redis
 from rlb.bridge.delivery import Delivery
 from tests.support.tokens import KEY, token_of
 
+LONG_S = 3600.0
+"""A read that waits for so long, and ends before the test's patience does, was woken."""
+
 BRIEF = {"max_deliveries": 3, "claim_idle_ms": 200}
 
 

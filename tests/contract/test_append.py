@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from rlb.domain.message import StreamConfig
 from rlb.errors import DrainingError, InvalidMessageError, WrongTypeError
 from tests.servers.process import RedisServer
 from tests.support.assertions import assert_same, eventually
 from tests.support.cores import RunningCore, StartCore
-from tests.support.stored import assert_answers_true, assert_gap_free, stored, tokens
+from tests.support.stored import assert_answers_true, assert_gap_free, redis_ms, stored, tokens
 from tests.support.tokens import KEY, M, draft
-
-CONFIG_KEY = f"llm:stream-config:{{{KEY}}}"
-HOUR_MS = 3_600_000
-
-
-async def redis_ms(redis: Redis) -> int:
-    seconds, micros = await redis.time()
-    return int(seconds) * 1000 + int(micros) // 1000
 
 
 async def command_count(redis: Redis, name: str) -> int:
@@ -161,74 +151,6 @@ async def _is_gone(redis: Redis) -> bool:
     return not await redis.exists(KEY)
 
 
-async def test_a_stream_that_comes_back_while_it_is_written_still_expires(
-    start_core: StartCore, server: RedisServer, redis: Redis
-) -> None:
-    """A key that was deleted under its writer gets its time to live back with the next renewal."""
-    core = await start_core(server.url, stream={"renew_ms": 50}).ready()
-    connection = core.connection()
-    connection.send("a")
-    await connection.answers()
-    await redis.delete(KEY)
-    await asyncio.sleep(0.1)
-    connection.send("b")
-    await connection.answers()
-    assert 0 < await redis.pttl(KEY) <= HOUR_MS
-
-
-async def test_the_length_is_bounded(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
-    """MAXLEN is kept approximately: whole nodes of the oldest entries go, the newest stay, the sequence goes on."""
-    core = await start_core(server.url, stream={"max_length": 200}).ready()
-    await core.generate(1000)
-    entries = await stored(redis)
-    assert 200 <= len(entries) < 400
-    assert_gap_free(entries, first=1001 - len(entries))
-
-
-async def test_no_bound_keeps_everything(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
-    """0 means without limit, for the length and for the time to live."""
-    core = await start_core(server.url, stream={"max_length": 0, "retention_ms": 0}).ready()
-    await core.generate(1000)
-    assert await redis.xlen(KEY) == 1000
-    assert await redis.pttl(KEY) == -1
-
-
-async def test_retention_bounds_key_and_entries(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
-    """Each claim renews the key's time to live, and trims entries that are older than the retention."""
-    core = await start_core(server.url, stream={"retention_ms": 60_000, "renew_ms": 50}).ready()
-    old_ms = await redis_ms(redis) - 61_000
-    async with redis.pipeline(transaction=False) as pipeline:
-        for number in range(1, 301):
-            _ = pipeline.xadd(KEY, {"data": "{}"}, id=f"{old_ms}-{number}")
-        await pipeline.execute()
-    await redis.pexpire(KEY, 30_000)
-    await core.write("a")
-    assert 40_000 < await redis.pttl(KEY) <= 60_000
-    rows: Any = await redis.xrange(KEY)
-    assert len(rows) < 300  # whole nodes, as with the length
-    assert rows[-1][0].endswith(b"-301")
-    await redis.pexpire(KEY, 30_000)
-    await asyncio.sleep(0.06)
-    await core.write("b")
-    assert 40_000 < await redis.pttl(KEY) <= 60_000
-
-
-async def test_a_stream_may_have_its_own_bounds(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
-    """Bounds given at creation win over the sidecar's, for every sidecar, and live as long as the stream."""
-    core = await start_core(server.url, stream={"renew_ms": 50}).ready()
-    assert await core.core.streams.create(core.stream(), StreamConfig(max_length=100, retention_ms=60_000))
-    await core.generate(1000)
-    assert 100 <= await redis.xlen(KEY) < 300
-    for key in (KEY, CONFIG_KEY):
-        assert 30_000 < await redis.pttl(key) <= 60_000
-    # Changed while it is written, they are taken up with the next renewal.
-    assert not await core.core.streams.create(core.stream(), StreamConfig(max_length=500, retention_ms=600_000))
-    await asyncio.sleep(0.06)
-    await core.generate(1000)
-    assert 500 <= await redis.xlen(KEY) < 700
-    assert 500_000 < await redis.pttl(KEY) <= 600_000
-
-
 async def test_a_key_of_another_type_is_refused_at_once(core: RunningCore, redis: Redis) -> None:
     """A key that holds no stream is told as such, is left alone, and can be written once it is out of the way."""
     await redis.set(KEY, "mine")
@@ -297,62 +219,6 @@ async def test_two_connections_share_a_stream_of_one_sidecar(core: RunningCore, 
         assert [token for token in tokens(entries) if token.startswith(name)] == [f"{name} {n}" for n in range(100)]
 
 
-async def guide_writes(redis: Redis, sequence: int | None = None) -> None:
-    """Append as the guide's producer does: an id of the server's, and a sequence from the length."""
-    counted = sequence if sequence is not None else await redis.xlen(KEY) + 1
-    message = {"id": f"guide-{counted}", "token": "foreign", "metadata": {"sequence": counted, "isComplete": False}}
-    await redis.xadd(KEY, {"data": json.dumps(message)})
-
-
-async def test_a_foreign_writer_in_between(core: RunningCore, redis: Redis) -> None:
-    """Among entries that a foreign producer adds with `XADD *`, ours keep order, and numbers that only grow."""
-    connection = core.connection(fences=False)
-    for number in range(30):
-        connection.send(str(number))
-        if number % 3 == 0:
-            await connection.answers()
-            await guide_writes(redis)
-    tickets = await connection.answers()
-    entries = await stored(redis)
-    ours = [entry for entry in entries if entry.token != "foreign"]
-    assert_answers_true(tickets, entries)
-    assert_same(tokens(ours), [str(number) for number in range(30)])
-    assert all(entry.id.seq == entry.sequence for entry in ours)
-    sequences = [entry.sequence for entry in ours]
-    assert sequences == sorted(set(sequences))
-    assert len(entries) == 30 + 10
-
-
-async def test_the_sequence_goes_on_behind_a_foreign_writers(core: RunningCore, redis: Redis) -> None:
-    """A foreign producer that is ahead in its own count is not followed by a smaller number."""
-    await guide_writes(redis, sequence=41)
-    await core.write("ours")
-    assert (await stored(redis))[-1].sequence == 42
-
-
-@pytest.mark.parametrize(
-    "data",
-    ["no json", '{"metadata":{"sequence":"x"}}', '{"metadata":[]}', "[]", '{"metadata":{"sequence":1e308}}', "null"],
-)
-async def test_foreign_entries_of_any_form(data: str, core: RunningCore, redis: Redis) -> None:
-    """Whatever a foreign writer has put last, the stream can be written behind it."""
-    await redis.xadd(KEY, {"data": data})
-    await redis.xadd(KEY, {"other": "field"})
-    await redis.xadd(KEY, {"data": data})
-    tickets = await core.generate(3)
-    rows: Any = await redis.xrange(KEY)
-    assert [entry_id.decode() for entry_id, _ in rows[3:]] == [str(ticket.entry_id) for ticket in tickets]
-
-
-async def test_a_stream_with_ids_from_the_future(core: RunningCore, redis: Redis) -> None:
-    """Where the last id is ahead of the time (a clock that was set back), ids go on behind it."""
-    ahead_ms = await redis_ms(redis) + HOUR_MS
-    await redis.xadd(KEY, {"data": "{}"}, id=f"{ahead_ms}-7")
-    ticket = await core.write("a")
-    assert ticket.entry_id is not None
-    assert ticket.entry_id == (ahead_ms + 1, 8)
-
-
 async def test_a_bad_id_is_refused_before_anything_is_sent(core: RunningCore, redis: Redis) -> None:
     """An id that breaks its rule makes no key and costs no memory."""
     with pytest.raises(InvalidMessageError):
@@ -371,35 +237,3 @@ async def test_a_drain_writes_what_was_taken_and_takes_no_more(core: RunningCore
     assert core.core.appender.buffered_bytes == 0
     with pytest.raises(DrainingError):
         core.core.appender.submit("s", "m", draft("late"), lambda _: None)
-
-
-async def test_a_foreign_writer_that_never_rests(start_core: StartCore, server: RedisServer, redis: Redis) -> None:
-    """Full pipelines keep their order and lose nothing while a foreign producer writes as fast as it can."""
-    core = await start_core(server.url, stream={"max_length": 0}).ready()
-    connection = core.connection(fences=False)
-    is_over = asyncio.Event()
-    between = 0
-
-    async def never_rest() -> None:
-        nonlocal between
-        while not is_over.is_set():
-            await guide_writes(redis)
-            between += 1
-
-    foreign = asyncio.create_task(never_rest())
-    while len(connection.sent) < 500 or between <= 10:
-        for _ in range(20):
-            connection.send(str(len(connection.sent)))
-        await asyncio.sleep(0.002)
-        await connection.unanswered_at_most(500)
-    tickets = await connection.answers()
-    is_over.set()
-    await foreign
-    entries = await stored(redis)
-    ours = [entry for entry in entries if entry.token != "foreign"]
-    assert len(entries) == len(ours) + between
-    assert_answers_true(tickets, entries)
-    assert_same(tokens(ours), [str(number) for number in range(len(tickets))])
-    sequences = [entry.sequence for entry in ours]
-    assert sequences == sorted(set(sequences))
-    assert sequences == [entry.id.seq for entry in ours]

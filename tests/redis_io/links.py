@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,8 +11,9 @@ from typing import Any, Protocol
 from rlb.redis_io.backoff import Backoff
 from rlb.redis_io.connect import open_connection
 from rlb.redis_io.link import Link, LinkBounds
+from rlb.redis_io.replies import ConnectionLostError
 from rlb.settings import RedisSettings
-from tests.support.assertions import PATIENCE_S
+from tests.support.assertions import PATIENCE_S, eventually
 
 MIB = 1024 * 1024
 
@@ -51,3 +53,27 @@ async def making_links() -> AsyncIterator[MakeLink]:
     yield make
     for link in links:
         await link.close()
+
+
+class Replies:
+    """Counts the replies of each command that was sent."""
+
+    def __init__(self) -> None:
+        self.of: dict[int, list[Any]] = {}
+
+    def taker(self, number: int) -> Any:
+        self.of[number] = []
+        return self.of[number].append
+
+    async def all_came(self) -> None:
+        await eventually(lambda: all(self.of.values()))
+        assert all(len(replies) == 1 for replies in self.of.values()), "a command was answered twice"
+
+    @property
+    def lost(self) -> list[int]:
+        return [number for number, replies in self.of.items() if isinstance(replies[0], ConnectionLostError)]
+
+
+def rebind(link: Link, **bounds: float) -> None:
+    """Other waits for the calls, and for the connections, that begin from now on."""
+    link._bounds = dataclasses.replace(link._bounds, **bounds)  # type: ignore[arg-type]

@@ -58,3 +58,9 @@ def assert_answers_true(tickets: Iterable[Ticket], entries: list[Stored]) -> Non
             assert ticket.entry_id is not None
             found = by_id.get(ticket.entry_id)
             assert found == ticket.draft.message_id, f"{found} at {ticket.entry_id}, not {ticket.draft.message_id}"
+
+
+async def redis_ms(redis: Redis) -> int:
+    """The time in Redis, which entry ids go by, in milliseconds."""
+    seconds, micros = await redis.time()
+    return int(seconds) * 1000 + int(micros) // 1000
