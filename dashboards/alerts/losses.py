@@ -10,7 +10,7 @@ from dashboards.alerts.promql import (
     HEADROOM,
     LAG_AGE,
     LAG_WORST,
-    OBSERVED,
+    OBSERVED_IN_WINDOW,
     REDIS_AWAY,
     RETENTION_AGE,
     RETENTION_LIMIT,
@@ -50,7 +50,7 @@ max by ({GROUP}) (
   (
 {indented(indented(_LOST))}
   )
-  unless on ({TARGET}) {OBSERVED}
+  unless on ({TARGET}) {OBSERVED_IN_WINDOW}
 ) > %%lostMessages%%
 and
 {HAS_READER}
@@ -60,8 +60,9 @@ or{_NOT_WRITTEN} > {FEWEST_FAILED_WRITES}""",
     summary="Messages were lost.",
     description=f"""
 About {{{{ $value | printf "%.0f" }}}} messages
-{{{{ if $labels.reason }}}}{_COULD_NOT_BE_WRITTEN}{{{{ else }}}}were trimmed before group {{{{ $labels.group }}}} on model
-{{{{ $labels.model }}}} had read them. First: `rlb groups`, and see whether it goes on{{{{ end }}}}.""",
+{{{{ if $labels.reason }}}}{_COULD_NOT_BE_WRITTEN}{{{{ else }}}}were trimmed before group
+{{{{ $labels.group }}}} on model {{{{ $labels.model }}}} had read them. First: `rlb groups`, and see whether it goes
+on{{{{ end }}}}.""",
     dashboard="rlb-streams",
     variables=OF_GROUP,
 )
@@ -101,7 +102,8 @@ About {{ $value | printf "%.0f" }} messages that apps had handed over could not 
     variables=("namespace",),
 )
 
-_BEING_LOST = told("increase(rlb_group_lost_total[15m])")
+_BEING_LOST = f"increase(rlb_group_lost_total[15m]) unless on ({TARGET}) {OBSERVED_IN_WINDOW}"
+"""As far as RLBMessagesLost tells of it."""
 
 RETENTION_AT_RISK = Alert(
     name="RLBRetentionAtRisk",

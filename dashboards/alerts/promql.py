@@ -19,6 +19,10 @@ OBSERVED = "namespace_job_instance:rlb_monitor_observed:scraped"
 all of what they poll, and by name. They would be a second alert about the same groups, under their own namespace, or as
 the `other` that they fold names into for which they have no room."""
 
+HANDED_OVER = "2m"
+"""For so long they stay beside it once it is gone: a scrape may miss one of the two, and where another takes over, they
+know a moment later. Alerts that fire outlast it."""
+
 WHERE = "{{ with $labels.pod }}{{ . }}{{ else }}{{ $labels.instance }}{{ end }}"
 """A process by a name that people can use: in Kubernetes, an instance is an address."""
 
@@ -38,6 +42,11 @@ FIRST_TOKEN = "namespace_model:gen_ai_server_time_to_first_token_seconds:p95_rat
 
 
 REDIS_AWAY = "rlb_redis_up == 0"
+
+
+OBSERVED_IN_WINDOW = f"max_over_time({OBSERVED}[15m])"
+"""Sidecars that were beside an observer at some time in 15 minutes. What it has told of in a window of that length is
+still in it when it has gone: they would tell all of it once more, under their own namespace."""
 
 
 def told(polled: str) -> str:

@@ -13,6 +13,7 @@ from dashboards.alerts.promql import (
     ACTIVE,
     FIRST_TOKEN,
     GROUP,
+    HANDED_OVER,
     HAS_READER,
     HEADROOM,
     LAG,
@@ -40,9 +41,9 @@ _LAG: tuple[Recording, ...] = (
         OBSERVED,
         f"""
 max by ({TARGET}) (
-  rlb_monitor_observed == 1
+  max_over_time(rlb_monitor_observed[{HANDED_OVER}]) == 1
   and on (lease)
-  rlb_monitor_leader == 1
+  max_over_time(rlb_monitor_leader[{HANDED_OVER}]) == 1
 )""",
     ),
     (LAG, f"max by ({GROUP}) ({told('rlb_group_lag')})"),

@@ -87,10 +87,11 @@ def told(polled: str) -> str:
     """What is polled, by the observer alone where one leads: it sees all streams, and has room for all their names.
 
     Sidecars know whether one does, in whatever namespace, and by which lease. They are left out if that very observer
-    is among what the variables choose, else there would be nothing to show.
+    is among what the variables choose, else there would be nothing to show. That is so for a moment longer than it is
+    told, as in the rules: sums would leap where another observer takes over.
     """
-    leads = f"{selector('rlb.monitor.observed')} == 1 and on (lease) {selector('rlb.monitor.leader')} == 1"
-    return f"{polled} unless on (namespace, job, instance) ({leads})"
+    observed, leads = (f"max_over_time({selector(f'rlb.monitor.{name}')}[2m]) == 1" for name in ("observed", "leader"))
+    return f"{polled} unless on (namespace, job, instance) ({observed} and on (lease) {leads})"
 
 
 def level(name: str, by: By = (), where: Mapping[str, str] | None = None, *, how: How | None = None) -> str:

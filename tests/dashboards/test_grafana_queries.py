@@ -64,7 +64,8 @@ def test_what_instances_poll_counts_once_in_each_namespace() -> None:
 
 def test_sidecars_are_not_asked_what_an_observer_polls() -> None:
     observed, leader = selector("rlb.monitor.observed"), selector("rlb.monitor.leader")
-    assert told("x") == f"x unless on (namespace, job, instance) ({observed} == 1 and on (lease) {leader} == 1)"
+    ever = "max_over_time({}[2m]) == 1".format
+    assert told("x") == f"x unless on (namespace, job, instance) ({ever(observed)} and on (lease) {ever(leader)})"
     assert "rlb_monitor_leader" in rate("rlb.stream.trimmed")
     assert "rlb_monitor_leader" not in rate("rlb.ingest.tokens")
 
