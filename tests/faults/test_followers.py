@@ -99,7 +99,7 @@ async def test_a_subscription_through_cut_connections(
     cutting = asyncio.create_task(cut_now_and_then(proxy, is_over, random.Random(9)))
     acknowledging = asyncio.create_task(acknowledge_all(core, receiver.deliveries, is_over))
     connection = writer.connection()
-    sessions = [f"s-{number}" for number in range(10)]
+    sessions = [f"s-{number}" for number in range(5)]
     for number in range(200):
         for session in sessions:
             connection.send(f"{session}:{number}", session=session)
