@@ -16,7 +16,7 @@ from dashboards.alerts.promql import (
     indented,
     told,
 )
-from dashboards.alerts.thresholds import DEAD_SECONDS, HUNG_GROWTH_RATIO, HUNG_SECONDS
+from dashboards.alerts.thresholds import DEAD_SECONDS, HUNG_GROWTH_RATIO, HUNG_SECONDS, STANDING_READ_RATIO
 
 OF_GROUP = ("namespace", "model", "group")
 WHO = "Group {{ $labels.group }} on model {{ $labels.model }}"
@@ -38,6 +38,9 @@ _READS = f"{ACTIVE} > 0\nor\n{READ} > 0"
 """Groups that were handed something lately, on any stream. Consumers alone would miss those that were removed since,
 the counter alone servers below 7.0, where it does not move."""
 
+_GETS_ON = f"{READ} > {STANDING_READ_RATIO} * ({READ} + clamp_min(deriv({LAG}[2m]) * 120, 0))"
+"""Groups that read a part of what comes that is worth the name, though too little perhaps: read or not, it came."""
+
 _DEAD = (
     f"{LAG_AGE} > {DEAD_SECONDS}\n"
     f"unless on (namespace, model)\n"
@@ -47,9 +50,10 @@ _DEAD = (
 
 STALLED = Alert(
     name="RLBConsumerGroupStalled",
-    # The group as a whole reads nothing; or its consumers call and get nowhere on some stream; or they take messages,
-    # acknowledge none, and the lag grows (they are handed the same ones again, so something
-    # moves). One stream of many that nobody reads is no stall: as likely, its session is over.
+    # The group as a whole reads nothing; or its consumers call and get nowhere on some stream, and hardly anywhere else
+    # (a slow consumer of many streams leaves some of them for a while); or they take messages, acknowledge none, and
+    # the lag grows (they are handed the same ones again, so something moves). One stream of many that nobody reads is
+    # no stall: as likely, its session is over.
     expr=f"""
 (
   {LAG} > 0
@@ -69,6 +73,8 @@ or
   {LAG} > 0
   and
 {indented(_streams("stalled"))}
+  unless
+  {_GETS_ON}
 )
 or
 (
@@ -184,7 +190,7 @@ unless
 {indented(_READS)}
 )""",
     for_="5m",
-    keep_firing_for="15m",
+    keep_firing_for="5m",
     severity="warning",
     summary="A consumer group has undelivered messages and no consumer.",
     description=f"""

@@ -125,6 +125,9 @@ HUNG_SECONDS = 300
 HUNG_GROWTH_RATIO = 0.1
 """Age of the backlog and of what is pending, and its growth in 10 minutes, of consumers that finish nothing."""
 
+STANDING_READ_RATIO = 0.1
+"""Part of what comes up to which a group that reads it stands still rather than being slow."""
+
 THRESHOLDS: Mapping[str, Threshold] = MappingProxyType({threshold.name: threshold for threshold in _ALL})
 
 _BY_CAMEL = {threshold.camel: threshold for threshold in _ALL}
