@@ -11,8 +11,9 @@ from redis.asyncio import Redis
 
 from rlb.domain.entry_id import EntryId
 from rlb.errors import GroupNotFoundError, WrongTypeError
-from tests.contract.delivered import BRIEF, pending, tokens
+from tests.contract.delivered import BRIEF, LONG_S, pending, tokens
 from tests.servers.process import RedisServer
+from tests.support.assertions import PATIENCE_S
 from tests.support.cores import RunningCore, StartCore
 from tests.support.tokens import KEY, token_of
 
@@ -28,7 +29,7 @@ async def test_a_poison_entry_becomes_a_dead_letter(start_core: StartCore, serve
     await core.generate(2)
     await core.core.groups.create(core.stream(), "g")
     counts: list[int] = []
-    until_s = time.monotonic() + 10
+    until_s = time.monotonic() + PATIENCE_S
     while await pending(redis) or not counts:
         for delivery in await core.read("g", "c", block_s=0.1):
             if token_of(delivery.entry) == "1":
@@ -109,7 +110,7 @@ async def test_a_replayed_letter_is_delivered_again(start_core: StartCore, serve
     core = await start_core(server.url, groups=ONE_DELIVERY).ready()
     ids = await bury(core, 3)
     assert [letter.id for letter in await core.core.dead_letters.replay("g", ids[:2])] == ids[:2]
-    again = await core.read("g", "other", block_s=5)
+    again = await core.read("g", "other", block_s=LONG_S)
     assert tokens(again) == ["0", "1"]
     assert [delivery.count for delivery in again] == [1, 1]
     assert len(await letters_of(core)) == 1

@@ -103,7 +103,7 @@ async def test_a_stream_that_never_was(start: str, core: RunningCore) -> None:
 @pytest.mark.parametrize("start", ["0", "$"])
 async def test_waiting_for_a_stream_to_begin(start: str, core: RunningCore) -> None:
     """A subscriber that is early gets everything from the first entry on."""
-    opening = asyncio.create_task(core.follow(start, wait_s=5))
+    opening = asyncio.create_task(core.follow(start, wait_s=60))
     await asyncio.sleep(0.05)
     await core.generate(3, complete=True)
     follower = await opening

@@ -206,9 +206,9 @@ async def test_a_stream_that_is_renamed_under_its_reader(
     await core.generate(3)
     follower = await core.follow("0")
     await core.core.groups.create(core.stream(), "g")
-    reading = asyncio.create_task(core.read("g", "c", count=3, block_s=5))
+    reading = asyncio.create_task(core.read("g", "c", count=3, block_s=3600))
     assert len(await reading) == 3
-    reading = asyncio.create_task(core.read("g", "c", block_s=5))
+    reading = asyncio.create_task(core.read("g", "c", block_s=3600))
     await asyncio.sleep(0.05)
     await redis.rename(KEY, "elsewhere")
     assert isinstance((await follower.ended())[-1], Gone)
