@@ -65,11 +65,20 @@ and on ({labels})
 {ratio}{speed.long} * on ({labels}) sum by ({labels}) (increase({counter}[{speed.long}])) > {least}"""
 
 
+def _no_backlog(speed: Speed) -> str:
+    """Who was called for a group that stood still is not called again when it reads what is old by then."""
+    if speed.severity != "critical":
+        return ""
+    return """
+unless on (namespace, group)
+last_over_time(ALERTS{alertname="RLBConsumerGroupStalled", alertstate="firing"}[1h])"""
+
+
 def _not_new(speed: Speed) -> str:
     """A new group begins with all that is there, which is old; it has a budget once it has been read for a while."""
     return f"""
 and on (namespace, group)
-sum by (namespace, group) (rlb_message_age_seconds_count offset {speed.long})"""
+sum by (namespace, group) (rlb_message_age_seconds_count offset {speed.long}){_no_backlog(speed)}"""
 
 
 def _times(factor: float) -> str:
@@ -130,7 +139,8 @@ ALERTS = (
         _not_new,
         summary="Messages reach their consumers too late.",
         description="Messages were older than %%deliverySeconds%% s when group {{ $labels.group }} was handed them:",
-        first="First: `rlb groups`, which shows whether it is behind, and where.",
+        first="First: `rlb groups`, which shows whether it is behind, and where. If it reads in batches, name it in "
+        "batchGroups.",
         dashboard="rlb-overview",
     ),
 )

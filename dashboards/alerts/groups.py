@@ -20,6 +20,8 @@ from dashboards.alerts.thresholds import DEAD_SECONDS, HUNG_GROWTH_RATIO, HUNG_S
 
 OF_GROUP = ("namespace", "model", "group")
 WHO = "Group {{ $labels.group }} on model {{ $labels.model }}"
+HERE = "in a sidecar on its Redis"
+"""Where to run what shows a group: the alert's namespace may be an observer's, which has no socket to be asked by."""
 
 
 def _streams(status: str) -> str:
@@ -94,8 +96,9 @@ or
     summary="A consumer group has undelivered messages and reads nothing.",
     description=f"""
 {WHO} has {{{{ $value | humanize }}}} undelivered messages and has stood still for more than 5 minutes: whoever waits
-for its output waits in vain, and what it does not read is removed in the end. First: `rlb groups`, which says for each
-stream whether consumers call ("stalled") or are gone ("stopped"), and what they hold without acknowledging it.""",
+for its output waits in vain, and what it does not read is removed in the end. First: `rlb groups` {HERE}, which says
+for each stream whether consumers call ("stalled") or are gone ("stopped"), and what they hold without acknowledging
+it.""",
     dashboard="rlb-groups",
     variables=OF_GROUP,
 )
@@ -129,7 +132,7 @@ or
     summary="A consumer group is behind.",
     description=f"""
 {WHO} has not been handed messages that are {{{{ $value | humanizeDuration }}}} old: it reads too slowly, or not
-at all. First: `rlb streams --sort lag`, to see whether it is one stream or all of them.""",
+at all. First: `rlb streams --sort lag` {HERE}, to see whether it is one stream or all of them.""",
     dashboard="rlb-groups",
     variables=OF_GROUP,
 )
@@ -207,10 +210,10 @@ LAG_UNKNOWN = Alert(
     keep_firing_for="5m",
     severity="warning",
     summary="The lag of a consumer group cannot be told.",
-    description="""
-On {{ $value | humanize }} streams nobody can tell how far group {{ $labels.group }} on model
-{{ $labels.model }} is behind, so no other alert about its lag can see them. First: `rlb info` on such a stream
-(`rlb streams --status unknown`).""",
+    description=f"""
+On {{{{ $value | humanize }}}} streams nobody can tell how far group {{{{ $labels.group }}}} on model
+{{{{ $labels.model }}}} is behind, so no other alert about its lag can see them. First: `rlb streams --status unknown`
+{HERE}, then `rlb info` on such a stream.""",
     dashboard="rlb-groups",
     variables=OF_GROUP,
 )

@@ -73,7 +73,8 @@ or
     summary="None of the observers polls.",
     description="""
 No observer of job {{ $labels.job }} watches the streams: they stand by for a leader that is not there, or are gone.
-First: look whether the observer's pods run, then the /healthz of one of them.""",
+First: look whether the observer's pods run, then the /healthz of one of them; if that is well, Prometheus does not get
+through to it (its page of targets).""",
     dashboard="rlb-sidecar",
     variables=("namespace", "job"),
 )

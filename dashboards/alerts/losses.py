@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.alerts.alert import Alert
-from dashboards.alerts.groups import OF_GROUP, WHO
+from dashboards.alerts.groups import HERE, OF_GROUP, WHO
 from dashboards.alerts.promql import (
     GROUP,
     HAS_READER,
@@ -61,8 +61,8 @@ or{_NOT_WRITTEN} > {FEWEST_FAILED_WRITES}""",
     description=f"""
 About {{{{ $value | printf "%.0f" }}}} messages
 {{{{ if $labels.reason }}}}{_COULD_NOT_BE_WRITTEN}{{{{ else }}}}were trimmed before group
-{{{{ $labels.group }}}} on model {{{{ $labels.model }}}} had read them. First: `rlb groups`, and see whether it goes
-on{{{{ end }}}}.""",
+{{{{ $labels.group }}}} on model {{{{ $labels.model }}}} had read them. First: `rlb groups` {HERE}, and see
+whether it goes on{{{{ end }}}}.""",
     dashboard="rlb-streams",
     variables=OF_GROUP,
 )
@@ -147,8 +147,8 @@ or
     description=f"""
 {WHO} will lose messages
 {{{{ if lt $value 1.0 }}}}at any moment{{{{ else }}}}in {{{{ $value | humanizeDuration }}}}{{{{ end }}}} if nothing
-changes: they are trimmed or expire before it gets to them. First: `rlb streams --sort age`; more consumers, or a longer
-retention, buy time.""",
+changes: they are trimmed or expire before it gets to them. First: `rlb streams --sort age` {HERE}; more
+consumers, or a longer retention, buy time.""",
     dashboard="rlb-streams",
     variables=OF_GROUP,
 )
@@ -167,7 +167,8 @@ NEAR_CAPACITY = Alert(
     summary="Most of what a stream can hold is undelivered.",
     description=f"""
 {WHO} has not read {{{{ $value | humanizePercentage }}}} of what its worst stream keeps before it is trimmed: one pause
-more, and messages are lost. First: `rlb streams --sort lag`; a larger stream.max_length gives room.""",
+more, and messages are lost. First: `rlb streams --sort lag` {HERE}; a larger
+stream.max_length gives room.""",
     dashboard="rlb-streams",
     variables=OF_GROUP,
 )
@@ -182,7 +183,7 @@ PENDING_STUCK = Alert(
     summary="Messages were delivered, and nobody has acknowledged them or taken them over.",
     description=f"""
 {WHO} holds messages that were last delivered {{{{ $value | humanizeDuration }}}} ago and are still not acknowledged:
-their consumer hangs or has gone, and no other one claims what it left. First: `rlb groups`,
+their consumer hangs or has gone, and no other one claims what it left. First: `rlb groups` {HERE},
 then `rlb pending` on the stream with the most, which names the consumer.""",
     dashboard="rlb-groups",
     variables=OF_GROUP,
@@ -203,12 +204,12 @@ sum by (namespace, group) (
     keep_firing_for="5m",
     severity="warning",
     summary="Messages fail each time that they are delivered.",
-    description="""
-Group {{ $labels.group }} has {{ if $labels.model }}{{ $value | humanize }} pending messages on model
-{{ $labels.model }} that were delivered as often as is allowed and never acknowledged: consumers crash on them or refuse
-them. First: `rlb groups`, then `rlb dlq add` to set them aside{{ else }}given up about
-{{ $value | printf "%.0f" }} messages in 15 minutes, after as many deliveries as are allowed: they are dead letters now.
-First: `rlb dlq list -g {{ $labels.group }}`, then the log of the consumers{{ end }}.""",
+    description=f"""
+Group {{{{ $labels.group }}}} has {{{{ if $labels.model }}}}{{{{ $value | humanize }}}} pending messages on model
+{{{{ $labels.model }}}} that were delivered as often as is allowed and never acknowledged: consumers crash on them or
+refuse them. First: `rlb groups` {HERE}, then `rlb dlq add` to set them aside{{{{ else }}}}given up about
+{{{{ $value | printf "%.0f" }}}} messages in 15 minutes, after as many deliveries as are allowed: they are dead letters
+now. First: `rlb dlq list -g {{{{ $labels.group }}}}`, then the log of the consumers{{{{ end }}}}.""",
     dashboard="rlb-groups",
     variables=OF_GROUP,
 )
