@@ -183,16 +183,22 @@ class Container:
     @property
     def pid(self) -> int:
         """The number of process 1, as the machine counts it."""
-        assert self._process is not None
-        outer = self._process.pid
-        children = Path(f"/proc/{outer}/task/{outer}/children")
         until_s = time.monotonic() + PATIENCE_S
         # The outer process takes a moment to fork.
-        while not (found := children.read_text().split()):
+        while not (found := self._inner()):
             assert self.is_running, f"it has ended: {self.log}"
             assert time.monotonic() < until_s, f"it does not start: {self.log}"
             time.sleep(0.01)
-        return int(found[0])
+        return found[0]
+
+    def _inner(self) -> list[int]:
+        """The number of process 1, if there is one now."""
+        assert self._process is not None
+        outer = self._process.pid
+        try:
+            return [int(word) for word in Path(f"/proc/{outer}/task/{outer}/children").read_text().split()]
+        except OSError:
+            return []
 
     def send(self, number: signal.Signals) -> None:
         """Send process 1 a signal, as a runtime does."""
@@ -215,7 +221,11 @@ class Container:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._process is not None:
-            # With the outer process goes process 1, and with that all others of its namespace.
+            # With process 1 go all others of its namespace. That it goes with the outer process, as it was to, is
+            # forgotten by the kernel when it becomes another user.
+            for pid in self._inner():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._process.kill()
             self._process.wait()
 

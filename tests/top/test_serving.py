@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import aiohttp
@@ -31,13 +33,17 @@ class Page:
 def page() -> Iterator[Page]:
     port = free_port()
     command = [sys.executable, "-m", "rlb_top", "--replay", str(DATA), "--serve", "--port", str(port)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=clean_environment(), text=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, env=clean_environment(), text=True, start_new_session=True
+    )
     assert process.stderr is not None
     try:
         assert f"serving on http://127.0.0.1:{port}, without actions" in process.stderr.readline()
         yield Page(f"http://127.0.0.1:{port}", process)
     finally:
-        process.kill()
+        # With the processes of its pages, which it would end itself if it were asked to.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait(PATIENCE_S)
         process.stderr.close()
 
