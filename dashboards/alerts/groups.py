@@ -16,7 +16,14 @@ from dashboards.alerts.promql import (
     indented,
     told,
 )
-from dashboards.alerts.thresholds import DEAD_SECONDS, HUNG_GROWTH_RATIO, HUNG_SECONDS, STANDING_READ_RATIO
+from dashboards.alerts.thresholds import (
+    DEAD_SECONDS,
+    FEWEST_DELIVERIES,
+    HUNG_GROWTH_RATIO,
+    HUNG_SECONDS,
+    STANDING_READ_RATIO,
+    UNFINISHED_SECONDS,
+)
 
 OF_GROUP = ("namespace", "model", "group")
 WHO = "Group {{ $labels.group }} on model {{ $labels.model }}"
@@ -101,6 +108,39 @@ for each stream whether consumers call ("stalled") or are gone ("stopped"), and 
 it.""",
     dashboard="rlb-groups",
     variables=OF_GROUP,
+)
+
+_NAMED = 'messaging_consumer_group_name!~"other|%%batchGroups%%"'
+
+MUTE = Alert(
+    name="RLBConsumerGroupStalled",
+    # Consumers that take what comes and finish nothing: there is no lag, and nothing is pending for long, for it is
+    # delivered again and again until it is a dead letter. Who acknowledges past rlb leaves nothing pending; where that
+    # is told may be another namespace, an observer's. A group that has just begun has ten minutes as well.
+    expr=f"""
+sum by (namespace, group) (
+  label_replace(
+    increase(messaging_client_consumed_messages_total{{{_NAMED}}}[10m]),
+    "group", "$1", "messaging_consumer_group_name", "(.*)"
+  )
+) > {FEWEST_DELIVERIES}
+and on (namespace, group)
+sum by (namespace, group) (increase(rlb_message_acked_total[10m])) == 0
+and on (namespace, group)
+sum by (namespace, group) (rlb_message_acked_total offset 10m)
+and on (group)
+max by (group) (rlb_group_pending_age_seconds) > {UNFINISHED_SECONDS}""",
+    for_="1m",
+    keep_firing_for="5m",
+    severity="critical",
+    summary="A consumer group takes messages and acknowledges none.",
+    description="""
+Group {{ $labels.group }} was handed about {{ $value | printf "%.0f" }} messages in 10 minutes and has acknowledged
+none: its consumers hang, or fail on all of them, and after a few deliveries messages become dead letters. First: the
+log of the consumers, and restart them; then `rlb dlq list -g {{ $labels.group }}` for what was given up.""",
+    dashboard="rlb-groups",
+    variables=("namespace", "group"),
+    labels={"case": "mute"},
 )
 
 _AGE_THAT_COUNTS = f'{LAG_AGE}{{group!~"%%batchGroups%%"}}'
@@ -218,4 +258,4 @@ On {{{{ $value | humanize }}}} streams nobody can tell how far group {{{{ $label
     variables=OF_GROUP,
 )
 
-ALERTS = (STALLED, LAGGING, LAG_GROWING, NO_CONSUMERS, LAG_UNKNOWN)
+ALERTS = (STALLED, MUTE, LAGGING, LAG_GROWING, NO_CONSUMERS, LAG_UNKNOWN)

@@ -125,6 +125,10 @@ HUNG_SECONDS = 300
 HUNG_GROWTH_RATIO = 0.1
 """Age of the backlog and of what is pending, and its growth in 10 minutes, of consumers that finish nothing."""
 
+FEWEST_DELIVERIES = 10
+UNFINISHED_SECONDS = 120
+"""In 10 minutes, to a group that acknowledges none of them, and the age of what it has pending."""
+
 STANDING_READ_RATIO = 0.1
 """Part of what comes up to which a group that reads it stands still rather than being slow."""
 

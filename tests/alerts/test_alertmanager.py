@@ -130,6 +130,21 @@ def test_a_fast_fire_hides_the_slow_one_of_the_same_budget(alertmanager: Alertma
 
 
 @needs_alertmanager
+def test_processes_that_do_not_start_are_one_call(alertmanager: AlertmanagerServer) -> None:
+    """One that starts again and again is down in between; a ticket about a new one keeps no call back."""
+    new = {"alertname": "RLBDown", "job": "rlb", "instance": "b", "case": "new", "severity": "warning"}
+    # Before the calls below: one of those would explain that all targets are missing.
+    assert heard(alertmanager, {**new, "namespace": "gone"}, *of("gone", "RLBTargetsMissing")) == {
+        ("RLBDown", "tickets"),
+        ("RLBTargetsMissing", PAGER),
+    }
+    place = {"job": "rlb", "instance": "a"}
+    looping = [*of("loop", "RLBDown", **place, case="restarts"), *of("loop", "RLBDown", **place)]
+    server_says = heard(alertmanager, *looping, {**new, "namespace": "loop"})
+    assert server_says == {("RLBDown", PAGER)}
+
+
+@needs_alertmanager
 def test_what_is_only_worth_knowing_is_sent_to_nobody(alertmanager: AlertmanagerServer) -> None:
     assert heard(alertmanager, *of("info", "RLBCardinalityOverflow", job="rlb")) == {
         ("RLBCardinalityOverflow", "nobody")

@@ -146,11 +146,16 @@ def test_the_bounds_of_deliveries_are_told() -> None:
 
 
 def test_groups_that_read_in_batches_are_left_out_of_what_is_about_time() -> None:
-    """Of being late, not of standing still."""
+    """Of being late, with acknowledgements too (`case="mute"`), not of reading nothing."""
     text = completed(template((*recording_groups(), *alerting_groups())), {"batch_groups": "archive|nightly-.+"})
     rules = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
-    found = {rule.get("alert") or rule["record"].rpartition(":")[0] for rule in rules if "nightly" in rule["expr"]}
-    assert found == {"RLBConsumerGroupLagging", "namespace_group:rlb_delivery_slow"}
+    named = [rule for rule in rules if "nightly" in rule["expr"]]
+    assert {rule.get("alert") or rule["record"].rpartition(":")[0] for rule in named} == {
+        "RLBConsumerGroupLagging",
+        "RLBConsumerGroupStalled",
+        "namespace_group:rlb_delivery_slow",
+    }
+    assert [rule["labels"].get("case") for rule in named if rule.get("alert") == "RLBConsumerGroupStalled"] == ["mute"]
 
 
 def test_numbers_are_written_as_by_hand() -> None:
