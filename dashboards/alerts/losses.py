@@ -102,8 +102,8 @@ About {{ $value | printf "%.0f" }} messages that apps had handed over could not 
     variables=("namespace",),
 )
 
-_BEING_LOST = f"increase(rlb_group_lost_total[15m]) unless on ({TARGET}) {OBSERVED_IN_WINDOW}"
-"""As far as RLBMessagesLost tells of it."""
+_BEING_LOST = "increase(rlb_group_lost_total[15m])"
+"""Whoever tells it: what a sidecar has seen while it was beside an observer is told under the observer's name."""
 
 RETENTION_AT_RISK = Alert(
     name="RLBRetentionAtRisk",
