@@ -70,6 +70,18 @@ async def test_unix_tcp_and_database(own_server: OwnServer) -> None:
     assert await ask(RedisSettings(url=server.url), b"CLIENT", b"GETNAME") == b"rlb:main"
 
 
+async def test_a_server_that_takes_connections_and_never_answers(own_server: OwnServer) -> None:
+    """What is wrong is said in words of people: for how long there was no answer."""
+    server = own_server(VALKEY_9)
+    settings = RedisSettings(url=server.url, connect_timeout_s=0.2)
+    server.pause()
+    try:
+        with pytest.raises(ConnectError, match=r"^cannot connect to .* \(no answer within 0\.2 s\)$"):
+            await open_connection(settings, "test", lambda _: asyncio.Protocol())
+    finally:
+        server.resume()
+
+
 async def test_a_password_file_is_read_at_every_attempt(own_server: OwnServer, tmp_path: Path) -> None:
     """A secret that is rotated on the server and in the file is picked up at the next connect."""
     server = own_server(VALKEY_9)

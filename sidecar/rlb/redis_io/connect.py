@@ -58,7 +58,7 @@ async def open_connection(
             # One attempt, then a long wait: repeated wrong passwords lock accounts and flood logs.
             refused = f"authentication refused by {_place(settings)}; check user and password"
             raise ConnectError(refused, settings.auth_retry_s) from None
-        raise ConnectError(f"cannot connect to {_place(settings)} ({_cause(error)})") from None
+        raise ConnectError(f"cannot connect to {_place(settings)} ({_cause(error, settings)})") from None
     # redis-py has no public way to give a connection away; tests/redis_io/test_connect.py fails if this changes.
     reader: asyncio.StreamReader = dialled._reader  # type: ignore[assignment]  # noqa: SLF001
     writer: asyncio.StreamWriter = dialled._writer  # type: ignore[assignment]  # noqa: SLF001
@@ -125,11 +125,13 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         deeper = deeper.__cause__ or deeper.__context__
 
 
-def _cause(error: BaseException) -> str:
+def _cause(error: BaseException, settings: RedisSettings) -> str:
     """The root of a failed attempt, in the system's words; never the text of redis-py, which may quote a command."""
     *_, cause = _chain(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"certificate refused: {cause.verify_message}"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
+    if isinstance(cause, TimeoutError | asyncio.CancelledError):
+        return f"no answer within {settings.connect_timeout_s:g} s"
     return type(cause).__name__
