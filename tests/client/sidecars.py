@@ -24,7 +24,14 @@ asyncio.run(serve(load_settings()))
 
 def variables(path: Path, server: RedisServer, **more: str) -> dict[str, str]:
     """The RLB_* variables of a sidecar at `path`."""
-    return {"RLB_SOCKET__PATH": str(path), "RLB_REDIS__URL": server.url, "RLB_METRICS__PORT": "0", **more}
+    return {
+        "RLB_SOCKET__PATH": str(path),
+        "RLB_REDIS__URL": server.url,
+        "RLB_METRICS__PORT": "0",
+        # Not what these tests are about; less than a client waits for acks.
+        "RLB_APPEND__DEADLINE_MS": "12000",
+        **more,
+    }
 
 
 def settings(path: Path, server: RedisServer, **more: str) -> Settings:
