@@ -207,7 +207,7 @@ sum by (namespace, group) (
     description=f"""
 Group {{{{ $labels.group }}}} has {{{{ if $labels.model }}}}{{{{ $value | humanize }}}} pending messages on model
 {{{{ $labels.model }}}} that were delivered as often as is allowed and never acknowledged: consumers crash on them or
-refuse them. First: `rlb groups` {HERE}, then `rlb dlq add` to set them aside{{{{ else }}}}given up about
+refuse them. First: `rlb groups` {HERE}, then the runbook, to set them aside{{{{ else }}}}given up about
 {{{{ $value | printf "%.0f" }}}} messages in 15 minutes, after as many deliveries as are allowed: they are dead letters
 now. First: `rlb dlq list -g {{{{ $labels.group }}}}`, then the log of the consumers{{{{ end }}}}.""",
     dashboard="rlb-groups",

@@ -59,15 +59,15 @@ def increase_since_birth(counter: str, *, seen_by: str) -> str:
 
     increase() takes the first value of a series for something that has always been there. Many of ours appear with
     their first event, or with their first thousand. A new series counts in full if the process was `seen_by`
-    Prometheus 15 minutes ago, without it, or is younger than that. A process that only Prometheus is new to has a
-    past that nobody needs to be called for.
+    Prometheus 15 minutes ago, without it, or is younger than that and the minute until it was first seen. A process
+    that only Prometheus is new to has a past that nobody needs to be called for.
     """
     return (
         f"increase({counter}[15m]) > 0\n"
         f"or\n"
         f"({counter} > 0 unless {counter} offset 15m)\n"
         f"and on ({TARGET})\n"
-        f"({seen_by} offset 15m or on ({TARGET}) process_start_time_seconds > time() - 900)"
+        f"({seen_by} offset 15m or on ({TARGET}) process_start_time_seconds > time() - 960)"
     )
 
 

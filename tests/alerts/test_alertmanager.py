@@ -71,10 +71,10 @@ def test_it_names_alerts_that_exist() -> None:
 
 @needs_alertmanager
 def test_a_consumer_that_died_is_one_call(alertmanager: AlertmanagerServer) -> None:
-    """It stands still, is behind, has no consumer, leaves messages pending: one of these is sent."""
+    """It stands still, is behind, has no consumer, leaves messages pending until they are given up: one is sent."""
     names = (
         *("RLBConsumerGroupStalled", "RLBConsumerGroupLagging", "RLBConsumerGroupLagGrowing"),
-        *("RLBGroupHasNoConsumers", "RLBPendingStuck"),
+        *("RLBGroupHasNoConsumers", "RLBPendingStuck", "RLBPoisonMessages"),
     )
     assert heard(alertmanager, *of("died", *names, **OF_GROUP)) == {("RLBConsumerGroupStalled", PAGER)}
 
