@@ -19,25 +19,43 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
-NOT_RUNNING = "TtZ"
-"""States of processes that are stopped already, as a test may have done, or have ended."""
+STOPPED = "Tt"
+"""States of processes that are stopped, by us or by a test."""
+
+IMITATOR = "nsenter"
+"""It stops itself when its child is stopped, and has to be continued for itself."""
+
+IMITATED_S = 0.05
+"""How long that may take it to notice."""
 
 
-def running_below(pid: int) -> list[int]:
-    """The process and its descendants that run or sleep."""
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process as /proc tells it."""
+
+    pid: int
+    name: str
+    state: str
+
+
+def below(pid: int) -> list[Process]:
+    """The process and its descendants."""
     children: dict[int, list[int]] = defaultdict(list)
-    states: dict[int, str] = {}
+    known: dict[int, Process] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # of one that has ended meanwhile
-            state, parent, *_ = (folder / "stat").read_text().rpartition(")")[2].split()
-            states[int(folder.name)] = state
-            children[int(parent)].append(int(folder.name))
+            before, _, after = (folder / "stat").read_text().rpartition(")")
+            state, parent, *_ = after.split()
+            process = Process(int(folder.name), before.partition("(")[2], state)
+            known[process.pid] = process
+            children[int(parent)].append(process.pid)
     found = [pid]
     for one in found:
         found += children[one]
-    return [one for one in found if states.get(one, "Z") not in NOT_RUNNING]
+    return [known[one] for one in found if one in known]
 
 
 def signal_all(pids: list[int], number: signal.Signals) -> None:
@@ -61,7 +79,7 @@ def main() -> int:
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(chance.uniform(*options.every))
-        struck = running_below(process.pid)
+        struck = [one.pid for one in below(process.pid) if one.state not in STOPPED]
         if chance.random() < options.partly:
             struck = [pid for pid in struck if chance.random() < 0.5]
         signal_all(struck, signal.SIGSTOP)
@@ -69,6 +87,9 @@ def main() -> int:
             time.sleep(chance.uniform(*options.lasting))
         finally:
             signal_all(struck, signal.SIGCONT)
+        time.sleep(IMITATED_S)
+        imitators = [one.pid for one in below(process.pid) if one.name == IMITATOR and one.state in STOPPED]
+        signal_all(imitators, signal.SIGCONT)
 
 
 if __name__ == "__main__":
