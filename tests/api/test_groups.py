@@ -1,61 +1,16 @@
-"""Reading as a consumer of a group: what is handed out, once, to whom, and what becomes of it."""
+"""Groups and their entries: where they begin, what is handed out, once, to whom, acks and nacks, what is refused."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import time
 from typing import Any
 
 import aiohttp
 import pytest
 from redis.asyncio import Redis
 
-from tests.conftest import OwnServer
-from tests.support.http import KEY, STREAM, M, S, problem, session, token
+from tests.api.grouped import GROUP, READ, create, produce, read, settle, tokens
+from tests.support.http import KEY, STREAM, M, S, problem, session
 from tests.support.sidecar import StartSidecar
-
-GROUP = STREAM | {"group": "g"}
-READ = GROUP | {"consumer": "c"}
-
-
-async def produce(http: aiohttp.ClientSession, *tokens: str, **more: Any) -> list[str]:
-    """Entry ids of tokens."""
-    ids = []
-    for text in tokens:
-        async with http.post("/v1/tokens", json=token(text, **more)) as response:
-            assert response.status == 201
-            ids.append((await response.json())["entryId"])
-    return ids
-
-
-async def create(http: aiohttp.ClientSession, status: int = 201, **more: Any) -> None:
-    async with http.put("/v1/groups", json=GROUP | more) as response:
-        assert response.status == status, await response.text()
-        assert await response.json() == {"created": status == 201}
-
-
-async def read(http: aiohttp.ClientSession, **more: Any) -> list[dict[str, Any]]:
-    async with http.post("/v1/messages/read", json=READ | more) as response:
-        assert (response.status, response.content_type) == (200, "application/json"), await response.text()
-        answer = await response.json()
-    assert set(answer) == {"messages"}
-    messages: list[dict[str, Any]] = answer["messages"]
-    assert all(set(each) == {"entryId", "deliveryCount", "message"} for each in messages)
-    return messages
-
-
-def tokens(messages: list[dict[str, Any]]) -> list[str]:
-    return [each["message"]["token"] for each in messages]
-
-
-async def settle(http: aiohttp.ClientSession, how: str, ids: list[str], **more: Any) -> int:
-    async with http.post(f"/v1/messages/{how}", json=GROUP | {"entryIds": ids} | more) as response:
-        assert response.status == 200, await response.text()
-        answer = await response.json()
-    assert set(answer) == {"acknowledged"}
-    count: int = answer["acknowledged"]
-    return count
 
 
 async def test_create(http: aiohttp.ClientSession, redis: Redis) -> None:
@@ -189,100 +144,6 @@ async def test_nack_delivers_again_at_once(http: aiohttp.ClientSession) -> None:
     assert await settle(http, "ack", [first, second]) == 2
 
 
-async def test_dead_letters(start_sidecar: StartSidecar, redis: Redis) -> None:
-    """After so many deliveries an entry is set aside with its reason; it can be listed, replayed and dropped."""
-    sidecar = start_sidecar(groups={"max_deliveries": 2, "claim_idle_ms": 200})
-    async with session(sidecar.path) as http:
-        entry, other = await produce(http, "poison", "also")
-        await create(http)
-        for count in (1, 2):
-            messages = await read(http, blockMs=10_000)
-            assert {each["deliveryCount"] for each in messages} == {count}
-            assert await settle(http, "nack", [entry, other], reason="cannot parse") == 2
-        assert await read(http) == []
-        async with http.get("/v1/dead-letters", params={"group": "g"}) as response:
-            assert response.status == 200
-            letters = (await response.json())["deadLetters"]
-        assert [letter["entryId"] for letter in letters] == [entry, other]
-        poison = letters[0]
-        assert poison.pop("message")["token"] == "poison"
-        letter_id, last_id = poison.pop("id"), letters[1]["id"]
-        assert poison == {
-            "stream": KEY,
-            "entryId": entry,
-            "consumer": "c",
-            "deliveries": 2,
-            "reason": "cannot parse",
-        }
-        pending: Any = await redis.xpending(KEY, "g")
-        assert pending["pending"] == 0
-        async with http.get("/v1/dead-letters", params={"group": "g", "after": letter_id, "limit": "1"}) as response:
-            assert [letter["entryId"] for letter in (await response.json())["deadLetters"]] == [other]
-        async with http.post("/v1/dead-letters/replay", json={"group": "g", "ids": [letter_id, "1-1"]}) as response:
-            assert (response.status, await response.json()) == (200, {"replayed": [letter_id]})
-        again = await read(http, blockMs=10_000)
-        assert [(each["entryId"], each["deliveryCount"]) for each in again] == [(entry, 1)]
-        async with http.post("/v1/dead-letters/drop", json={"group": "g", "ids": [last_id, "1-1"]}) as response:
-            assert (response.status, await response.json()) == (200, {"dropped": 1})
-        async with http.get("/v1/dead-letters", params={"group": "g"}) as response:
-            assert await response.json() == {"deadLetters": []}
-
-
-@pytest.mark.parametrize(
-    ("params", "code"),
-    [
-        ({}, "invalid_message"),
-        ({"group": "a b"}, "invalid_message"),
-        ({"group": "g", "after": "x"}, "invalid_id"),
-        ({"group": "g", "limit": "0"}, "invalid_message"),
-        ({"group": "g", "limit": "1001"}, "invalid_message"),
-        ({"group": "g", "limit": "-1"}, "invalid_message"),
-        ({"group": "g", "limit": "٣"}, "invalid_message"),
-    ],
-    ids=str,
-)
-async def test_dead_letters_of_what(http: aiohttp.ClientSession, params: dict[str, str], code: str) -> None:
-    """The page of dead letters keeps its parameters' rules."""
-    async with http.get("/v1/dead-letters", params=params) as response:
-        await problem(response, 400, code)
-
-
-async def test_dead_letters_of_a_group_without_any(http: aiohttp.ClientSession) -> None:
-    """A group that has none has an empty page; nothing can be replayed or dropped."""
-    async with http.get("/v1/dead-letters", params={"group": "g"}) as response:
-        assert await response.json() == {"deadLetters": []}
-    for call, answer in (("replay", {"replayed": []}), ("drop", {"dropped": 0})):
-        async with http.post(f"/v1/dead-letters/{call}", json={"group": "g", "ids": ["1-1"]}) as response:
-            assert (response.status, await response.json()) == (200, answer)
-
-
-async def test_a_wait_ends_with_the_first_message(http: aiohttp.ClientSession) -> None:
-    """A read that waits returns as soon as something comes, and not before."""
-    await create(http)
-    waiting = asyncio.create_task(read(http, blockMs=60_000))  # longer than the client would wait
-    await asyncio.sleep(0.2)
-    assert not waiting.done()
-    await produce(http, "a")
-    assert tokens(await waiting) == ["a"]
-
-
-async def test_a_wait_ends_with_another_writers_message(http: aiohttp.ClientSession, redis: Redis) -> None:
-    """What another program writes to the stream ends the wait too."""
-    await create(http)
-    waiting = asyncio.create_task(read(http, blockMs=60_000))
-    await asyncio.sleep(0.1)
-    await redis.xadd(KEY, {"data": '{"token":"foreign"}'})
-    assert tokens(await waiting) == ["foreign"]
-
-
-async def test_a_wait_that_nothing_ends(http: aiohttp.ClientSession) -> None:
-    """A read that waits in vain answers with nothing, in its time."""
-    await create(http)
-    start_s = time.monotonic()
-    assert await read(http, blockMs=300) == []
-    assert time.monotonic() - start_s >= 0.3
-
-
 async def test_a_consumer_that_comes_back_finds_its_pending(start_sidecar: StartSidecar) -> None:
     """After a restart of the sidecar a consumer is handed what it had not acknowledged, counted up."""
     first = start_sidecar()
@@ -296,70 +157,3 @@ async def test_a_consumer_that_comes_back_finds_its_pending(start_sidecar: Start
         (again,) = await read(http)
         assert (again["entryId"], again["deliveryCount"]) == (entry, 2)
         assert await read(http) == []
-
-
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-async def test_hanging_up_during_a_wait_strands_nothing(start_sidecar: StartSidecar, loop: str) -> None:
-    """A reader that hangs up while it waits takes nothing with it: the next read has everything, as if it were new."""
-    async with session(start_sidecar(loop=loop).path) as http:
-        await create(http)
-        for number in range(20):
-            waiting = asyncio.create_task(read(http, blockMs=5000))
-            await asyncio.sleep(0.01)
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
-            await produce(http, f"{number}")
-            (message,) = await read(http)
-            assert (message["message"]["token"], message["deliveryCount"]) == (f"{number}", 1)
-
-
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-async def test_hanging_up_before_the_answer_strands_nothing(
-    own_server: OwnServer, start_sidecar: StartSidecar, loop: str
-) -> None:
-    """Entries and the client's end come at once: who cannot read any more is not handed them, the next one is."""
-    server = own_server()
-    sidecar = start_sidecar(url=server.url, loop=loop)
-    body = json.dumps(READ).encode()
-    head = b"POST /v1/messages/read HTTP/1.1\r\nHost: rlb\r\nContent-Length: %d\r\n\r\n" % len(body)
-    async with session(sidecar.path) as http:
-        await create(http)
-        for number in range(5):
-            await produce(http, f"{number}")
-            with sidecar.connect() as client:
-                server.pause()
-                client.send(head + body)
-                await asyncio.sleep(0.05)
-                with sidecar.held():
-                    client.socket.close()
-                    server.resume()
-                    await asyncio.sleep(0.05)
-            (message,) = await read(http, blockMs=5000)
-            assert (message["message"]["token"], message["deliveryCount"]) == (f"{number}", 1)
-
-
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-async def test_hanging_up_at_any_moment_loses_nothing(start_sidecar: StartSidecar, loop: str) -> None:
-    """What was on its way to a reader when it hung up is claimed once it has been idle: in the end it is all acked."""
-    sidecar = start_sidecar(loop=loop, groups={"claim_idle_ms": 300, "max_deliveries": 100})
-    async with session(sidecar.path) as http:
-        await create(http)
-        seen: list[str] = []
-
-        async def take(block_ms: int) -> None:
-            ids = [each["entryId"] for each in await read(http, blockMs=block_ms, count=10)]
-            if ids:
-                seen.extend(ids)
-                await settle(http, "ack", ids)
-
-        for number in range(60):
-            taking = asyncio.create_task(take(3000))
-            producing = asyncio.create_task(produce(http, f"{number}a", f"{number}b"))
-            await asyncio.sleep(number % 12 / 2000)
-            taking.cancel()
-            await asyncio.gather(taking, return_exceptions=True)
-            await producing
-        async with asyncio.timeout(30):
-            while len(set(seen)) < 120:
-                await take(500)
-    assert len(set(seen)) == 120
