@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,8 @@ from redis.asyncio import Redis
 from rlb import Bridge
 from rlb.bridge.durability import DurabilityProbe
 from rlb.bridge.ticket import Ticket
-from rlb.client.generation import WINDOW_LINES
 from rlb.domain.draft import Durability
-from rlb.errors import FencedError, InvalidMessageError, SidecarUnreachableError
+from rlb.errors import InvalidMessageError, SidecarUnreachableError
 from tests.client.streams import eventually, messages_in, tokens_in
 from tests.servers.proxy import FaultProxy
 
@@ -96,92 +94,6 @@ async def test_a_cancelled_block_ends_with_error(bridge: Bridge, redis: Redis) -
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await messages_in(redis, "s"))[-1]["payload"]["finishReason"] == "error"
-
-
-async def test_a_full_window_holds_the_producer(shaky: Bridge, proxy: FaultProxy) -> None:
-    """Without acks exactly a window of tokens is taken; with them the producer goes on."""
-    async with shaky.generation("s", "m", window=10) as generation:
-        await generation.produce("first")
-        await generation.flush()
-        proxy.freeze()
-
-        async def produce() -> None:
-            for number in range(30):
-                await generation.produce(str(number))
-
-        producing = asyncio.create_task(produce())
-        await asyncio.sleep(0.1)
-        assert generation.unacked == 10
-        assert not producing.done()
-        proxy.thaw()
-        await producing
-    assert generation.acked == 32
-
-
-async def test_a_full_window_of_bytes_holds_the_producer(shaky: Bridge, proxy: FaultProxy) -> None:
-    """Large tokens fill the window before there are many; one that is larger than the window still goes."""
-    half = "x" * 600_000
-    async with shaky.generation("s", "m") as generation:
-        await generation.produce(half)
-        await generation.flush()
-        proxy.freeze()
-        await generation.produce(half)
-        waiting = asyncio.create_task(generation.produce(half))
-        await asyncio.sleep(0.1)
-        assert generation.unacked == 1
-        assert not waiting.done()
-        proxy.thaw()
-        await waiting
-    assert generation.acked == 4
-
-
-@pytest.mark.parametrize("where", ["same bridge", "other bridge"])
-async def test_another_writer_fences_the_generation(bridge: Bridge, redis: Redis, sidecar: Path, where: str) -> None:
-    """The newer generation has the stream; the older one is told, and adds nothing, not even its end."""
-
-    async def answer(rival: Bridge) -> None:
-        async with bridge.generation("s", "m") as old:
-            await old.produce("old")
-            await old.flush()
-            async with rival.generation("s", "m") as new:
-                await new.produce("new")
-                await new.flush()
-                with suppress(FencedError):
-                    await old.produce("late")
-                with pytest.raises(FencedError):
-                    await old.flush()
-                await new.produce("newer")
-            await old.produce("later")
-
-    async with Bridge(sidecar) as other:
-        with pytest.raises(FencedError):
-            await answer(bridge if where == "same bridge" else other)
-    assert await tokens_in(redis, "s") == ["old", "new", "newer", ""]
-
-
-async def test_the_end_of_the_block_raises_what_failed(bridge: Bridge, redis: Redis, sidecar: Path) -> None:
-    """A failure that nobody asked for is raised at the latest when the block is left."""
-
-    async def answer(other: Bridge) -> None:
-        async with bridge.generation("s", "m") as old:
-            await old.produce("old")
-            await old.flush()
-            async with other.generation("s", "m") as new:
-                await new.produce("new")
-            await old.produce("late")
-
-    async with Bridge(sidecar) as other:
-        with pytest.raises(FencedError):
-            await answer(other)
-    assert await tokens_in(redis, "s") == ["old", "new", ""]
-
-
-async def test_generations_of_one_stream_may_follow_each_other(bridge: Bridge, redis: Redis) -> None:
-    """A conversation is one stream: each answer ends before the next begins, and none fences another."""
-    for turn in range(3):
-        async with bridge.generation("s", "m") as generation:
-            await generation.produce(f"turn {turn}")
-    assert await tokens_in(redis, "s") == ["turn 0", "", "turn 1", "", "turn 2", ""]
 
 
 async def test_a_refused_stream_is_an_error_of_its_class(bridge: Bridge) -> None:
@@ -292,10 +204,3 @@ async def test_without_a_sidecar_the_error_names_the_path(short_tmp: Path) -> No
             with pytest.raises(SidecarUnreachableError, match=f"{short_tmp}/none.sock: No such file"):
                 async with bridge.generation("s", "m") as generation:
                     await generation.produce("a")
-
-
-def test_the_window_is_within_what_the_sidecar_recognises() -> None:
-    """All that may be sent again fits twice into the window in which repeated messages are recognised."""
-    from rlb.settings import StreamSettings
-
-    assert StreamSettings().dedupe_entries >= 2 * WINDOW_LINES
