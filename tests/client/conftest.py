@@ -65,6 +65,12 @@ async def bridge(sidecar: Path) -> AsyncIterator[Bridge]:
 
 
 @pytest.fixture
+async def patient_bridge(run_sidecar: RunSidecar) -> Bridge:
+    """A bridge to a sidecar that does not redeliver during a test; open it."""
+    return Bridge(await run_sidecar())
+
+
+@pytest.fixture
 async def proxy(sidecar: Path, short_tmp: Path) -> AsyncIterator[FaultProxy]:
     """A proxy in front of `sidecar`, to break connections with."""
     async with FaultProxy(sidecar, short_tmp / "proxy.sock") as opened:
