@@ -10,12 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+import pytest
+
 from rlb.service import Service
 from rlb.settings import Settings
 from tests.api.served import LOOPS, Client
 
 T = TypeVar("T")
 PATIENCE_S = 20.0
+EACH_LOOP = pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 
 
 def settings_of(path: Path, url: str | None, **changes: dict[str, Any] | float) -> Settings:
