@@ -12,9 +12,9 @@ from rlb.errors import OverloadedError
 from rlb.redis_io.command import encode
 from rlb.redis_io.link import Link
 from rlb.redis_io.replies import ReplyError
-from tests.conftest import MakeFaultProxy
 from tests.redis_io.links import MIB, MakeLink, Replies
 from tests.servers.process import RedisServer
+from tests.servers.proxy import FaultProxy
 from tests.support.assertions import PATIENCE_S, eventually
 
 
@@ -48,11 +48,8 @@ def valkey_reads(server: RedisServer) -> int:
 
 
 @pytest.mark.parametrize("slice_bytes", [1, 7, 1000])
-async def test_replies_in_pieces(
-    slice_bytes: int, valkey: RedisServer, fault_proxy: MakeFaultProxy, make_link: MakeLink
-) -> None:
+async def test_replies_in_pieces(slice_bytes: int, proxy: FaultProxy, make_link: MakeLink) -> None:
     """However the bytes are cut on the way, commands and replies are whole."""
-    proxy = await fault_proxy(valkey)
     link = make_link(proxy.url)
     await link.ready()
     proxy.slicer(slice_bytes)
@@ -73,11 +70,8 @@ async def test_error_replies_belong_to_their_command(valkey: RedisServer, make_l
     assert await link.batch_raw([]) == []
 
 
-async def test_bytes_in_flight_are_bounded(
-    valkey: RedisServer, fault_proxy: MakeFaultProxy, make_link: MakeLink
-) -> None:
+async def test_bytes_in_flight_are_bounded(proxy: FaultProxy, make_link: MakeLink) -> None:
     """With Redis silent, commands are refused once the bound is reached; what was taken is answered after all."""
-    proxy = await fault_proxy(valkey)
     link = make_link(proxy.url, reply_timeout_s=30)
     await link.ready()
     proxy.freeze()
@@ -114,11 +108,8 @@ async def test_a_cancelled_call_does_not_disturb_the_others(valkey: RedisServer,
     assert link.connects == 1
 
 
-async def test_closing_answers_what_waits(
-    valkey: RedisServer, fault_proxy: MakeFaultProxy, make_link: MakeLink
-) -> None:
+async def test_closing_answers_what_waits(proxy: FaultProxy, make_link: MakeLink) -> None:
     """A closed link leaves no command without an answer and no connection behind, and closing twice is harmless."""
-    proxy = await fault_proxy(valkey)
     link = make_link(proxy.url)
     await link.ready()
     proxy.freeze()
@@ -135,11 +126,8 @@ async def test_closing_answers_what_waits(
 
 
 @pytest.mark.parametrize("moment_s", [0.0, 0.0005, 0.001, 0.002, 0.005])
-async def test_closing_while_it_connects(
-    moment_s: float, valkey: RedisServer, fault_proxy: MakeFaultProxy, make_link: MakeLink
-) -> None:
+async def test_closing_while_it_connects(moment_s: float, proxy: FaultProxy, make_link: MakeLink) -> None:
     """At whatever step of the handshake it comes, a close ends, and leaves no connection behind."""
-    proxy = await fault_proxy(valkey)
     for _ in range(20):
         link = make_link(proxy.url)
         await asyncio.sleep(moment_s)

@@ -15,17 +15,15 @@ from redis.asyncio import Redis
 
 from rlb.errors import RedisUnavailableError
 from rlb.redis_io.command import encode
-from tests.conftest import MakeFaultProxy, OwnServer
+from tests.conftest import OwnServer
 from tests.redis_io.links import MakeLink, Replies, rebind
 from tests.servers.process import RedisServer
+from tests.servers.proxy import FaultProxy
 from tests.support.assertions import PATIENCE_S, eventually
 
 
-async def test_what_was_in_flight_is_told_lost_once(
-    valkey: RedisServer, redis: Redis, fault_proxy: MakeFaultProxy, make_link: MakeLink
-) -> None:
+async def test_what_was_in_flight_is_told_lost_once(proxy: FaultProxy, redis: Redis, make_link: MakeLink) -> None:
     """A cut connection answers each waiting command exactly once, none is sent again, and the link comes back."""
-    proxy = await fault_proxy(valkey)
     link = make_link(proxy.url)
     await link.ready()
     replies = Replies()
@@ -56,11 +54,8 @@ async def test_what_was_in_flight_is_told_lost_once(
     assert link.in_flight_bytes == 0
 
 
-async def test_listeners_hear_of_each_change(
-    valkey: RedisServer, fault_proxy: MakeFaultProxy, make_link: MakeLink
-) -> None:
+async def test_listeners_hear_of_each_change(proxy: FaultProxy, make_link: MakeLink) -> None:
     """They are told that the link is down after its commands were, find it down, and are told when it is up."""
-    proxy = await fault_proxy(valkey)
     link = make_link(proxy.url)
     heard: list[str] = []
     link.on_up(lambda: heard.append(f"up {link.is_up}"))
@@ -74,11 +69,8 @@ async def test_listeners_hear_of_each_change(
     assert heard == ["up True", "ConnectionLostError", "down False", "up True"]
 
 
-async def test_a_reply_that_does_not_come_drops_the_connection(
-    valkey: RedisServer, fault_proxy: MakeFaultProxy, make_link: MakeLink
-) -> None:
+async def test_a_reply_that_does_not_come_drops_the_connection(proxy: FaultProxy, make_link: MakeLink) -> None:
     """Redis that holds its tongue longer than allowed is taken for gone; the next connection works."""
-    proxy = await fault_proxy(valkey)
     link = make_link(proxy.url, reply_timeout_s=0.2)
     await link.ready()
     proxy.freeze()
@@ -94,11 +86,8 @@ async def test_a_reply_that_does_not_come_drops_the_connection(
     assert link.reason is None
 
 
-async def test_slow_but_steady_replies_are_no_reason_to_drop(
-    valkey: RedisServer, fault_proxy: MakeFaultProxy, make_link: MakeLink
-) -> None:
+async def test_slow_but_steady_replies_are_no_reason_to_drop(proxy: FaultProxy, make_link: MakeLink) -> None:
     """What counts is the time since the last reply, not the age of the oldest command."""
-    proxy = await fault_proxy(valkey)
     link = make_link(proxy.url, reply_timeout_s=2)
     await link.ready()
     proxy.slicer(7, delay_s=0.02)
@@ -124,11 +113,8 @@ async def test_a_stalled_loop_is_no_silent_redis(valkey: RedisServer, make_link:
     assert link.connects == 1
 
 
-async def test_an_idle_connection_is_asked_for_a_sign_of_life(
-    valkey: RedisServer, fault_proxy: MakeFaultProxy, make_link: MakeLink
-) -> None:
+async def test_an_idle_connection_is_asked_for_a_sign_of_life(proxy: FaultProxy, make_link: MakeLink) -> None:
     """A connection that died in silence is found out without any traffic."""
-    proxy = await fault_proxy(valkey)
     link = make_link(proxy.url, reply_timeout_s=2, ping_s=0.1)
     await link.ready()
     await asyncio.sleep(0.4)
@@ -140,11 +126,8 @@ async def test_an_idle_connection_is_asked_for_a_sign_of_life(
     assert link.connects == 2
 
 
-async def test_a_link_that_is_down_answers_within_the_deadline(
-    valkey: RedisServer, fault_proxy: MakeFaultProxy, make_link: MakeLink
-) -> None:
+async def test_a_link_that_is_down_answers_within_the_deadline(proxy: FaultProxy, make_link: MakeLink) -> None:
     """A call waits for the link as long as it may, then says that nothing was sent, and why."""
-    proxy = await fault_proxy(valkey)
     await proxy.down()
     link = make_link(proxy.url, call_timeout_s=0.3)
     started_s = time.monotonic()
@@ -160,11 +143,8 @@ async def test_a_link_that_is_down_answers_within_the_deadline(
     assert await calling == b"PONG"
 
 
-async def test_waits_between_attempts_grow(
-    valkey: RedisServer, fault_proxy: MakeFaultProxy, make_link: MakeLink
-) -> None:
+async def test_waits_between_attempts_grow(proxy: FaultProxy, make_link: MakeLink) -> None:
     """While Redis is away it is asked less and less often, up to the bound; back, it is found soon."""
-    proxy = await fault_proxy(valkey)
     await proxy.down()
     link = make_link(proxy.url, backoff_min_s=0.01, backoff_max_s=0.2)
     await asyncio.sleep(1)
@@ -177,11 +157,8 @@ async def test_waits_between_attempts_grow(
     assert link._backoff.failures <= failures + 1
 
 
-async def test_connections_that_do_not_hold_are_waited_between(
-    valkey: RedisServer, fault_proxy: MakeFaultProxy, make_link: MakeLink
-) -> None:
+async def test_connections_that_do_not_hold_are_waited_between(proxy: FaultProxy, make_link: MakeLink) -> None:
     """A server that accepts and drops at once is not dialled in a tight loop."""
-    proxy = await fault_proxy(valkey)
     link = make_link(proxy.url, backoff_min_s=0.02, backoff_max_s=0.2)
     link.on_up(lambda: none_of(proxy.reset_peer()))
     await asyncio.sleep(0.6)
