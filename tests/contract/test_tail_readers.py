@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from rlb.bridge.tail import End
+from rlb.bridge.tail import End, Tail, TailEvent
 from rlb.domain.entry import Entry, Gap
 from rlb.domain.entry_id import ZERO
 from tests.contract.reading import read_count, reader_connections, reads_are_over
@@ -19,52 +19,70 @@ from tests.support.assertions import PATIENCE_S, eventually
 from tests.support.cores import RunningCore, StartCore
 from tests.support.tokens import KEY, token_of
 
+SHORT_QUEUE = {"block_ms": 100, "feed_idle_ms": 50, "queue_bytes": 4096}
+
+
+class SlowSubscriber:
+    """One that has read the first event, and nothing more until it reads the rest."""
+
+    def __init__(self, tail: Tail) -> None:
+        self._tail = tail
+        self._batches = tail.batches()
+        self.seen: list[TailEvent] = []
+
+    async def first(self) -> None:
+        self.seen += await anext(self._batches)
+
+    async def rest(self) -> None:
+        while not isinstance(self.seen[-1], End):
+            self.seen += await anext(self._batches)
+
+    @property
+    def held_bytes(self) -> int:
+        return self._tail._inbox._held_bytes
+
+    async def close(self) -> None:
+        await self._batches.aclose()
+        self._tail.close()
+
+
+async def slow_subscriber(core: RunningCore) -> SlowSubscriber:
+    """Of a stream with one token."""
+    await core.generate(1)
+    slow = SlowSubscriber(await core.core.tails.open(core.stream(), "0", is_resumed=False))
+    await slow.first()
+    return slow
+
 
 async def test_a_slow_subscriber_catches_up_without_loss(
     start_core: StartCore, server: RedisServer, redis: Redis
 ) -> None:
     """One that falls behind more than its queue holds costs no more memory, delays nobody, and misses nothing."""
-    core = await start_core(server.url, tail={"block_ms": 100, "feed_idle_ms": 50, "queue_bytes": 4096}).ready()
-    await core.generate(1)
-    slow = await core.core.tails.open(core.stream(), "0", is_resumed=False)
-    batches = slow.batches()
-    seen = [event async for event in _take(batches, 1)]
+    core = await start_core(server.url, tail=SHORT_QUEUE).ready()
+    slow = await slow_subscriber(core)
     quick = await core.follow("0")
     await core.generate(2500, complete=True)
     await quick.ended()
-    assert slow._inbox._held_bytes <= 4096
-    while not isinstance(seen[-1], End):
-        seen += await anext(batches)
-    assert [event.id.seq for event in seen if isinstance(event, Entry)] == list(range(1, 2502))
-    assert not any(isinstance(event, Gap) for event in seen)
-    await batches.aclose()
-    slow.close()
-
-
-async def _take(batches: Any, count: int) -> Any:
-    for _ in range(count):
-        for event in await anext(batches):
-            yield event
+    assert slow.held_bytes <= 4096
+    await slow.rest()
+    assert [event.id.seq for event in slow.seen if isinstance(event, Entry)] == list(range(1, 2502))
+    assert not any(isinstance(event, Gap) for event in slow.seen)
+    await slow.close()
 
 
 async def test_a_slow_subscriber_that_was_trimmed_past_is_told(
     start_core: StartCore, server: RedisServer, redis: Redis
 ) -> None:
     """What Redis no longer holds when it catches up is a gap, with how much."""
-    core = await start_core(server.url, tail={"block_ms": 100, "feed_idle_ms": 50, "queue_bytes": 4096}).ready()
-    await core.generate(1)
-    slow = await core.core.tails.open(core.stream(), "0", is_resumed=False)
-    batches = slow.batches()
-    seen = [event async for event in _take(batches, 1)]
+    core = await start_core(server.url, tail=SHORT_QUEUE).ready()
+    slow = await slow_subscriber(core)
     await core.generate(500, complete=True)
     await redis.xtrim(KEY, maxlen=10, approximate=False)
-    while not isinstance(seen[-1], End):
-        seen += await anext(batches)
-    gaps = [event for event in seen if isinstance(event, Gap)]
-    assert sum(gap.missing or 0 for gap in gaps) + sum(isinstance(event, Entry) for event in seen) == 501
+    await slow.rest()
+    gaps = [event for event in slow.seen if isinstance(event, Gap)]
+    assert sum(gap.missing or 0 for gap in gaps) + sum(isinstance(event, Entry) for event in slow.seen) == 501
     assert gaps
-    await batches.aclose()
-    slow.close()
+    await slow.close()
 
 
 @pytest.mark.parametrize("writes_here", [True, False], ids=["written here", "written elsewhere"])
